@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+# A thin front for Meson, which is the build system. `make help` lists the
+# targets; CONTRIBUTING.md says what each one is for.
+
+BUILD ?= build
+PORT ?= 8000
+PREFIX ?=
+DESTDIR ?=
+NAME ?=
+SANITIZERS ?= address,undefined thread
+MESON_FLAGS ?= --buildtype=debugoptimized
+TEST_FLAGS ?= --no-suite slow
+
+sanitizer_flags = -Db_lundef=false -Dbuildtype=debugoptimized
+# What reads the tree or preloads the engine says nothing under a sanitizer.
+sanitizer_tests = $(TEST_FLAGS) --no-suite tree --no-suite run
+comma = ,
+sanitizer_build = build-$(subst $(comma),-,$(1))
+
+.DEFAULT_GOAL := build
+.PHONY: help build run check check-sanitize check-fresh bench install clean \
+	setup-build setup-check setup-bench setup-fresh
+
+help:
+	@echo 'make                 build into $(BUILD)/'
+	@echo 'make run             build, then serve doc/ with green threads'
+	@echo '                     (PORT=8000)'
+	@echo 'make check           build, then run all quick tests'
+	@echo 'make check-sanitize  the library tests under the sanitizers'
+	@echo '                     (SANITIZERS="address,undefined thread")'
+	@echo 'make check-fresh     both README commands in a bare Debian 12'
+	@echo 'make bench           all benches, or one (NAME=echo_64)'
+	@echo 'make install         install (PREFIX=, DESTDIR=)'
+	@echo 'make clean           remove the build directories'
+
+build: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	tools/setup --check --for=build
+	meson setup $(MESON_FLAGS) $(BUILD)
+
+# One goal after another, also with -j: setup has to come before the build.
+setup-%:
+	@tools/setup --for=$(subst -,$(comma),$*)
+
+run: setup-build
+	@$(MAKE) --no-print-directory build
+	@tools/serve-demo $(BUILD) $(PORT)
+
+check: setup-build-check
+	@$(MAKE) --no-print-directory build
+	@tools/run-tests $(BUILD) -- $(TEST_FLAGS)
+
+check-sanitize: setup-build-check
+	@for s in $(SANITIZERS); do \
+		dir=build-$$(echo $$s | tr , -); \
+		[ -e $$dir/build.ninja ] || \
+			meson setup $(sanitizer_flags) -Db_sanitize=$$s $$dir || exit; \
+		ninja -C $$dir || exit; \
+	done
+	@tools/run-tests $(foreach s,$(SANITIZERS),$(call sanitizer_build,$(s))) \
+		-- $(sanitizer_tests)
+
+check-fresh: setup-fresh
+	@tools/check-fresh
+
+bench: setup-build-bench
+	@$(MAKE) --no-print-directory build
+	@bench/run $(NAME)
+
+install: build
+	$(if $(PREFIX),meson configure -Dprefix=$(PREFIX) $(BUILD))
+	DESTDIR='$(DESTDIR)' meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-*
