@@ -18,8 +18,8 @@ comma = ,
 sanitizer_build = build-$(subst $(comma),-,$(1))
 
 .DEFAULT_GOAL := build
-.PHONY: help build run check check-sanitize check-fresh bench install clean \
-	setup-build setup-check setup-bench setup-fresh
+MAKEFLAGS += --no-print-directory
+.PHONY: help build run check check-sanitize check-fresh bench install clean
 
 help:
 	@echo 'make                 build into $(BUILD)/'
@@ -40,19 +40,18 @@ $(BUILD)/build.ninja:
 	tools/setup --check --for=build
 	meson setup $(MESON_FLAGS) $(BUILD)
 
-# One goal after another, also with -j: setup has to come before the build.
-setup-%:
-	@tools/setup --for=$(subst -,$(comma),$*)
-
-run: setup-build
-	@$(MAKE) --no-print-directory build
+run:
+	@tools/setup --for=build
+	@$(MAKE) build
 	@tools/serve-demo $(BUILD) $(PORT)
 
-check: setup-build-check
-	@$(MAKE) --no-print-directory build
+check:
+	@tools/setup --for=build,check
+	@$(MAKE) build
 	@tools/run-tests $(BUILD) -- $(TEST_FLAGS)
 
-check-sanitize: setup-build-check
+check-sanitize:
+	@tools/setup --for=build,check
 	@for s in $(SANITIZERS); do \
 		dir=build-$$(echo $$s | tr , -); \
 		[ -e $$dir/build.ninja ] || \
@@ -62,11 +61,13 @@ check-sanitize: setup-build-check
 	@tools/run-tests $(foreach s,$(SANITIZERS),$(call sanitizer_build,$(s))) \
 		-- $(sanitizer_tests)
 
-check-fresh: setup-fresh
+check-fresh:
+	@tools/setup --for=fresh
 	@tools/check-fresh
 
-bench: setup-build-bench
-	@$(MAKE) --no-print-directory build
+bench:
+	@tools/setup --for=build,bench
+	@$(MAKE) build
 	@bench/run $(NAME)
 
 install: build
