@@ -24,9 +24,12 @@ class Skip(Exception):
 
 def run(command, **options):
     """Run a command and return it, with its output as text."""
-    return subprocess.run(command, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, check=False,
-                          **options)
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, check=False,
+                              **options)
+    except FileNotFoundError:
+        return sys.exit(f"{command[0]} is not there; tools/setup installs it")
 
 
 def output_of(command):
