@@ -14,6 +14,8 @@ TEST_FLAGS ?= --no-suite slow
 sanitizer_flags = -Db_lundef=false -Dbuildtype=debugoptimized
 # What reads the tree or preloads the engine says nothing under a sanitizer.
 sanitizer_tests = $(TEST_FLAGS) --no-suite tree --no-suite run
+# Older TSan cannot map its shadow with the address entropy of newer kernels.
+fixed_addresses = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 comma = ,
 sanitizer_build = build-$(subst $(comma),-,$(1))
 
@@ -58,7 +60,8 @@ check-sanitize:
 			meson setup $(sanitizer_flags) -Db_sanitize=$$s $$dir || exit; \
 		ninja -C $$dir || exit; \
 	done
-	@tools/run-tests $(foreach s,$(SANITIZERS),$(call sanitizer_build,$(s))) \
+	@$(fixed_addresses) tools/run-tests \
+		$(foreach s,$(SANITIZERS),$(call sanitizer_build,$(s))) \
 		-- $(sanitizer_tests)
 
 check-fresh:

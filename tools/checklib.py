@@ -115,6 +115,8 @@ def main(check, tests):
     except Skip as skip:
         print(f"skipped: {skip}")
         sys.exit(SKIP_STATUS)
+    except FileNotFoundError as missing:
+        problems = [f"{missing.filename} is not there"]
     for problem in problems:
         print(problem)
     name = os.path.basename(sys.argv[0])
