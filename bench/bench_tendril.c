@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* bench_tendril.c - the micro benches of tendril, one per sub-command.
+ *
+ * usage: bench_tendril NAME, with the names of bench/run. */
+#include <string.h>
+
+#include "bench.h"
+#include "micro.h"
+
+int main(int argc, char **argv)
+{
+    const char *name = argc == 2 ? argv[1] : "";
+    size_t n;
+
+    if (!strcmp(name, "switch"))
+        micro_switch();
+    else if (!strcmp(name, "spawn"))
+        micro_spawn();
+    else if (!strcmp(name, "spawn_join"))
+        micro_spawn_join();
+    else if (!strcmp(name, "sleep_100us"))
+        micro_sleep_short();
+    else if ((n = bench_count_after(name, "yield_")))
+        micro_yield(n);
+    else if ((n = bench_count_after(name, "parked_")))
+        micro_parked(n);
+    else if ((n = bench_count_after(name, "sleep_")))
+        micro_sleep_many(n);
+    else
+        bench_fail("usage: bench_tendril NAME");
+    return 0;
+}
