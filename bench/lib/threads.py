@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""threads - threaded servers as they are, native and under `tendril run`."""
+
+import functools
+import os
+import pathlib
+import tempfile
+
+import load
+import process
+import report
+
+FIELDS = ("p50_us", "p99_us", "rss_pte_mib", "kernel_stack_kib",
+          "kernel_threads", "errors")
+FILES = {"1k": 1024, "64k": 65536}
+HTTP_WINDOWS = 2  # http.server drops connections for a second at a time
+
+
+def make_server(context, who, command):
+    if who == "tendril":
+        tendril = context.build / "tendril"
+        if not tendril.exists():
+            raise process.Failed(f"{tendril} is not there: build first")
+        command = [str(tendril), "run", "--", *command]
+    return process.Server(command)
+
+
+def run_one(context, who, command, program, connections):
+    with make_server(context, who, command) as server:
+        return load.drive(context, program, server, connections)
+
+
+def measure(context, name, command, program, connections, more):
+    """Native and tendril in turn; more is what else the lines say."""
+    runs = report.interleave(context, name, {
+        who: functools.partial(run_one, context, who, command, program,
+                               connections)
+        for who in ("native", "tendril")})
+    for who, found in runs.items():
+        fields = dict(more) if who == "tendril" else {
+            key: value for key, value in more.items() if key != "goal"}
+        fields.update(report.medians(found, FIELDS))
+        fields["cpu_s_per_million"] = report.medians(
+            found, ("cpu_us",))["cpu_us"]
+        if who == "tendril" and "native" in runs:
+            fields.update(report.ratio_fields(
+                "ratio", rates(found), rates(runs["native"])))
+            fields.update(report.ratio_fields(
+                "cpu_ratio", per_cpu(found), per_cpu(runs["native"])))
+        report.line(name, who, "requests/s", rates(found), **fields)
+
+
+def rates(runs):
+    return [run["per_s"] for run in runs]
+
+
+def per_cpu(runs):
+    """Requests per CPU second."""
+    return [1e6 / run["cpu_us"] for run in runs]
+
+
+def measure_echo(context, name, connections, goal):
+    measure(context, name, [context.program("echo_pthread")], "echo_client",
+            connections, {"goal": goal} if goal else {})
+
+
+def measure_http(context, name, connections, goal):
+    """http.server with both versions of HTTP that it speaks."""
+    if not os.access(context.python, os.X_OK):
+        raise process.Skipped(f"{context.python} is not there")
+    letters = bytes(ord("a") + i % 26 for i in range(max(FILES.values())))
+    longer = context.changed(window_ms=context.window_ms * HTTP_WINDOWS)
+    with tempfile.TemporaryDirectory() as folder:
+        for file, size in FILES.items():
+            pathlib.Path(folder, file).write_bytes(letters[:size])
+        for version in ("HTTP/1.0", "HTTP/1.1"):
+            command = [context.python, "-u", "-m", "http.server",
+                       "--bind", "127.0.0.1", "--directory", folder,
+                       "--protocol", version, "0"]
+            measure(longer, name, command, "http_client", connections,
+                    {"variant": version, "goal": goal})
+
+
+BENCHES = {
+    "run_echo_200": (measure_echo, (200, None)),
+    "run_echo_2000": (measure_echo, (
+        2000, "ratio >= 1.5, cpu_ratio >= 2.5, no kernel stacks, "
+              "<= 1/2 the memory")),
+    "run_http_200": (measure_http, (200, "ratio >= 1.5")),
+}
