@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* hub/hub.h - where greenlet and loop meet. See hub.c for how it works.
+ *
+ * Also the contract of the engine of `tendril run`, which has its own hidden
+ * copy of this layer: its green threads are struct tn_greenlet embedded in
+ * blocks of its own, made with tn__hub_adopt(). */
+#ifndef TN_HUB_HUB_H
+#define TN_HUB_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#ifndef TN_ENGINE
+# include <pthread.h>
+#endif
+#include <tendril/hub.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "greenlet/greenlet.h"
+#include "loop/loop.h"
+#include "stack/stack.h"
+
+/* A tick ends after so many calls that may wait, or when the clock, read every
+ * 32nd of them, says that it has lasted too long. */
+enum { TN__TICK_CALLS = 1024, TN__TICK_CLOCK = 32 };
+#define TN__TICK_NS 5000000
+
+/* What a struct tn__timer is embedded in: its `kind`. */
+enum {
+    TN__TIMER_WAIT,  /* tn_greenlet.timer: the deadline of a wait */
+    TN__TIMER_SCOPE, /* tn_timeout: a timeout scope */
+    TN__TIMER_SHIELD, /* tn_timeout: a shield's bound */
+    TN__TIMER_CALL   /* struct tn__hub_call: a callback */
+};
+
+/* A callback on the hub at a time. */
+struct tn__hub_call {
+    struct tn__timer timer;
+    void (*fn)(struct tn__hub_call *call);
+};
+
+struct tn__post; /* post.c */
+
+struct tn_hub {
+    struct tn_greenlet *current;  /* the one that runs; &hub_g on the hub */
+    struct tn_greenlet *first;    /* run queue, FIFO */
+    struct tn_greenlet **last;    /* its end: where the next is hung */
+    uint32_t calls;               /* calls that may wait, in this tick */
+    uint32_t n_ready;             /* length of the run queue */
+    tn_time tick_end;             /* when this tick has lasted long enough */
+#ifdef TN_ENGINE
+    uint64_t fs_base;             /* FS base that is loaded */
+    uint64_t sigmask;             /* signal mask that the kernel has */
+#else
+    int *err;                     /* this thread's errno */
+    unsigned char *cxa;           /* __cxa_get_globals(), or NULL */
+#endif
+    uint64_t n_switches;
+    struct tn_greenlet hub_g;     /* the hub's own; runs hub_main() */
+    struct tn_greenlet *main;     /* the thread's main: &main_g, or the
+                                   * engine's block of the main thread */
+    struct tn_greenlet main_g;
+    struct tn__heap timers;
+    struct tn__loop loop;
+    struct tn__stack_pool stacks;
+    tn_time now;                  /* as of the last poll */
+    int64_t tick_ns;
+    bool is_tick_over;            /* the next to run is the hub */
+    struct tn_greenlet *ended;    /* ended ones whose links must be called,
+                                   * chained by ended_next, oldest first */
+    struct tn_greenlet **ended_last;
+    struct tn__post *posts;       /* atomic: newest first; see post.c */
+    uint32_t refs;                /* atomic: handles other threads may hold, and
+                                   * 1 for the hub's thread */
+    uint32_t outside;             /* things other than handles that may wake it
+                                   * from outside: then never -EDEADLK */
+#ifndef TN_ENGINE
+    pthread_mutex_t post_lock;    /* of is_gone, and of waking: see post.c */
+#endif
+    bool is_gone;                 /* its thread has ended; only refs keep it */
+    uint64_t n_alive;             /* greenlets not DONE, main included */
+    uint64_t n_spawned;
+    uint64_t n_polls;
+    uint64_t next_id;
+    tn_time trim_at;              /* when memory is next given back */
+    bool is_trim_due;             /* something ran since the last trim */
+    uint64_t sim_random;          /* state of the seeded scheduler; 0: FIFO */
+    tn_error_fn error_fn;
+    void *error_arg;
+    bool in_error_hook;
+    bool is_cap_told;             /* the cap of guards was reported */
+    bool is_watched;              /* tn__overflow_watch() was called */
+    void *altstack;               /* for the overflow report; owned or NULL */
+    size_t altstack_bytes;
+    struct tn_greenlet *joining;  /* main, while it is in tn_hub_join() */
+    uint8_t is_joined;            /* and what ends that wait */
+    /* The engine's: called on the hub when poll() was ended by a signal, and
+     * before each poll. NULL in the library. */
+    void (*on_interrupt)(struct tn_hub *h);
+    void (*on_poll)(struct tn_hub *h);
+};
+
+/* This thread's hub, or NULL if it has none yet. */
+#ifdef TN_ENGINE
+extern struct tn_hub *tn__hub_engine;
+static inline struct tn_hub *tn__hub_peek(void)
+{
+    return tn__hub_engine;
+}
+#else
+extern __thread struct tn_hub *tn__hub_tls
+    __attribute__((tls_model("initial-exec")));
+static inline struct tn_hub *tn__hub_peek(void)
+{
+    return tn__hub_tls;
+}
+#endif
+
+/* This thread's hub, made if there is none. 0 or a negative errno. */
+int tn__hub_self(struct tn_hub **ret);
+
+/* Set up `h` (zeroed memory) with the back end; `main` runs now and is the
+ * thread's main greenlet. 0 or a negative errno. For hub_self() and the
+ * engine. */
+int tn__hub_init(struct tn_hub *h, const struct tn__loop_ops *ops,
+                 struct tn_greenlet *main, size_t page,
+                 enum tn__stack_guard guard);
+
+/* Give back what tn__hub_init() took. Only main is alive. */
+void tn__hub_fini(struct tn_hub *h);
+
+/* ---- run queue and parking: park.c, and inline in switch.h ---- */
+
+/* Put `g` at the end of the run queue. Its state must be NEW, WAITING, PASSIVE
+ * or RUNNING (it is about to leave). */
+void tn__hub_ready(struct tn_hub *h, struct tn_greenlet *g);
+
+/* Let a WAITING greenlet look again at what it waits for; any other state:
+ * nothing. Callable from completions, timers, other greenlets. */
+void tn__hub_wake(struct tn_greenlet *g);
+
+/* Park the current greenlet until *is_done is set by somebody who then calls
+ * tn__hub_wake(), or a kill, an expired scope, or `deadline`.
+ *   0           *is_done is set (whatever else is due)
+ *   -ECANCELED -ETIME -ENOMEM -EDEADLK  it is not set: the caller takes off
+ *               whatever could still set it
+ * `what` is a static string and `fd` a number (-1: none) for reports. */
+int tn__hub_park(struct tn_hub *h, const uint8_t *is_done, tn_time deadline,
+                 const char *what, int fd);
+
+/* 0, or what a call must return at entry: -ECANCELED, -ETIME, -ENOMEM,
+ * -EDEADLK. Call when g->alert is not 0. */
+int tn__hub_alert(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline);
+
+/* A call that may wait has completed at once: counts it, and yields if the tick
+ * is over. */
+void tn__hub_tick_slow(struct tn_hub *h);
+static inline void tn__hub_tick(struct tn_hub *h)
+{
+    if (TN_UNLIKELY((++h->calls & (TN__TICK_CLOCK - 1)) == 0))
+        tn__hub_tick_slow(h);
+}
+
+/* Go to the end of the run queue and let all others run. */
+void tn__hub_yield(struct tn_hub *h);
+
+/* Switch to whoever is next; the current greenlet is lost (it has ended, and
+ * its memory may be reused as soon as this leaves it). */
+_Noreturn void tn__hub_leave(struct tn_hub *h);
+
+/* The same, for a given one that is not in the queue. */
+_Noreturn void tn__hub_leave_for(struct tn_hub *h, struct tn_greenlet *to);
+
+/* Make `g` (the caller's block) a greenlet of this hub in state NEW, whose
+ * context is g->sp. For the engine. */
+void tn__hub_adopt(struct tn_hub *h, struct tn_greenlet *g);
+
+/* Arm a callback. 0 or -ENOMEM. */
+int tn__hub_call_at(struct tn_hub *h, struct tn__hub_call *call, tn_time when);
+void tn__hub_call_cancel(struct tn_hub *h, struct tn__hub_call *call);
+
+/* Report a failure nobody can see to the error hook. */
+void tn__hub_error(struct tn_hub *h, struct tn_greenlet *g, int error,
+                   const char *text);
+
+/* ---- life.c: how greenlets begin and end ---- */
+
+/* Set the block of a new greenlet (zeroed or recycled memory) up. */
+void tn__greenlet_init(struct tn_hub *h, struct tn_greenlet *g,
+                       tn_greenlet_fn fn, void *arg);
+
+/* It has ended with `result`: wakes joiners, has links called. Does not leave
+ * it, nor recycle it. */
+void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result);
+
+/* Give up one reference; recycles a greenlet that has ended with none left. */
+void tn__greenlet_unref(struct tn_greenlet *g);
+
+/* Call the links of those that have ended. On the hub. */
+void tn__hub_run_links(struct tn_hub *h);
+
+/* Wait until `g` has ended: 0 or why the wait ended. */
+int tn__hub_await(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline,
+                  const char *what);
+
+/* ---- post.c ---- */
+
+/* Call what was posted. On the hub. True if there was anything. */
+bool tn__hub_run_posts(struct tn_hub *h);
+
+/* ---- report.c ---- */
+
+/* Nothing can ever wake anybody: wakes main with -EDEADLK and tells the error
+ * hook who waits on what. False if main does not wait. */
+bool tn__hub_deadlock(struct tn_hub *h);
+
+/* ---- overflow.c ---- */
+
+/* Have the overflow of a greenlet's stack reported, on this thread. */
+void tn__overflow_watch(struct tn_hub *h);
+void tn__overflow_unwatch(struct tn_hub *h);
+
+/* ---- io.c ---- */
+
+void tn__hub_complete(struct tn__op *op);
+
+/* Do an operation, waiting until `deadline`. The result of the system call, or
+ * -ETIME, -EAGAIN, -ECANCELED, -EBADF, -EDEADLK, -ENOMEM. */
+long tn__hub_io(struct tn_hub *h, struct tn__op *op, tn_time deadline,
+                const char *what);
+
+/* Do n TN__OP_POLL operations (one per descriptor) and wait until at least one
+ * is done. Returns how many are done; their `result` is revents. Entries with
+ * fd < 0 are passed over. 0 only when `deadline` passed or was TN_NOWAIT. */
+long tn__hub_poll(struct tn_hub *h, struct tn__op *ops, size_t n,
+                  tn_time deadline, const char *what);
+
+#endif /* TN_HUB_HUB_H */

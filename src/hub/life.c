@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/* hub/life.c - how greenlets are made, begin, end, and are waited for.
+ *
+ * The block of a greenlet lies at the top of its own stack, so spawning one
+ * from the cache touches two cache lines of the block and one of the frame.
+ * A greenlet that ends with nobody holding a reference puts its stack into the
+ * cache while it still runs on it, and then leaves: nothing else can run on
+ * this thread before it has left.
+ *
+ * `refs` counts the user's references, one for each greenlet whose links are
+ * due, and one for the place in the run queue of a greenlet that was killed
+ * before it ran (it ends at once, and its turn passes without effect). */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "hub/switch.h"
+#include "hub/timeout.h"
+
+/* The block, and what may lie between it and the head, must stay within the
+ * room that stack.c leaves alone when it gives pages back. */
+_Static_assert(sizeof(struct tn_greenlet) <= 512, "the block is small");
+
+/* One who waits for the end of a greenlet; on its own stack. */
+struct joiner {
+    struct tn__list link; /* on tn_greenlet.joiners */
+    struct tn_greenlet *g; /* who waits */
+    uint8_t is_done;
+};
+
+void tn__greenlet_init(struct tn_hub *h, struct tn_greenlet *g,
+                       tn_greenlet_fn fn, void *arg)
+{
+    g->hub = h;
+    g->state = TN_GREENLET_NEW;
+    g->alert = 0;
+    g->begun = TN__BEGUN_NOT;
+    g->timed_out = TN__TIMED_NOT;
+    g->refs = 0;
+    g->carry = (struct tn__carry){0};
+    g->fn = fn;
+    g->arg = arg;
+    g->result = -EAGAIN;
+    g->wait_what = NULL;
+    g->timer.slot = 0;
+    g->timer.kind = TN__TIMER_WAIT;
+    g->scopes = NULL;
+    tn__list_init(&g->joiners);
+    tn__list_init(&g->links);
+    g->back = NULL;
+    g->switch_error = 0;
+    g->is_links_due = 0;
+    g->name[0] = '\0';
+    g->id = ++h->next_id;
+    h->n_spawned++;
+}
+
+/* ---- ending ---- */
+
+static void recycle(struct tn_hub *h, struct tn_greenlet *g)
+{
+    if (g->stack)
+        tn__stack_put(&h->stacks, g->stack);
+}
+
+void tn__greenlet_unref(struct tn_greenlet *g)
+{
+    TN_ASSERT(g->refs > 0);
+    if (--g->refs == 0 && g->state == TN_GREENLET_DONE)
+        recycle(g->hub, g);
+}
+
+static void queue_links(struct tn_hub *h, struct tn_greenlet *g)
+{
+    if (g->is_links_due)
+        return;
+    g->is_links_due = 1;
+    g->refs++;
+    g->ended_next = NULL;
+    *h->ended_last = g;
+    h->ended_last = &g->ended_next;
+}
+
+void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result)
+{
+    g->result = result;
+    g->state = TN_GREENLET_DONE;
+    h->n_alive--;
+    while (TN_UNLIKELY(!tn__list_is_empty(&g->joiners))) {
+        struct joiner *j = TN_CONTAINER(g->joiners.next, struct joiner, link);
+
+        tn__list_remove(&j->link);
+        j->is_done = 1;
+        tn__hub_wake(j->g);
+    }
+    if (TN_UNLIKELY(!tn__list_is_empty(&g->links)))
+        queue_links(h, g);
+    else if (TN_UNLIKELY(result < 0 && result != -ECANCELED && !g->refs))
+        queue_links(h, g); /* the error hook must hear of it */
+    if (TN_UNLIKELY(h->joining && h->n_alive == 1)) {
+        h->is_joined = 1;
+        tn__hub_wake(h->joining);
+    }
+}
+
+static void call_links(struct tn_hub *h, struct tn_greenlet *g)
+{
+    bool is_detached = g->refs == 1; /* the one that queue_links() took */
+
+    if (is_detached && tn__list_is_empty(&g->links) && g->result < 0 &&
+        g->result != -ECANCELED)
+        tn__hub_error(h, g, g->result, "a detached greenlet failed");
+    while (!tn__list_is_empty(&g->links)) {
+        tn_link *link = (tn_link *)(void *)g->links.next;
+
+        tn__list_remove(g->links.next);
+        link->tn__g = NULL;
+        link->tn__fn(g, link->tn__arg);
+    }
+}
+
+void tn__hub_run_links(struct tn_hub *h)
+{
+    struct tn_greenlet *g;
+
+    while ((g = h->ended) != NULL) {
+        h->ended = g->ended_next;
+        if (!h->ended)
+            h->ended_last = &h->ended;
+        g->is_links_due = 0;
+        call_links(h, g);
+        tn__greenlet_unref(g);
+    }
+}
+
+/* ---- running ---- */
+
+/* The end of `g`, on its own stack. */
+static _Noreturn void finish(struct tn_hub *h, struct tn_greenlet *g)
+{
+    struct tn_greenlet *back = g->back;
+
+    TN_ASSERT(g->scopes == NULL); /* else a tn_timeout_end() is missing */
+    if (g->refs == 0)
+        recycle(h, g);
+    if (TN_UNLIKELY(back && back->state == TN_GREENLET_PASSIVE)) {
+        back->value = NULL;
+        tn__hub_leave_for(h, back);
+    }
+    tn__hub_leave(h);
+}
+
+/* Where every spawned greenlet begins. */
+static void begin(void *arg)
+{
+    struct tn_greenlet *g = arg;
+    struct tn_hub *h = g->hub;
+    int result = -ECANCELED;
+
+    tn__asan_enter(h, g);
+    tn__carry_enter(h, g);
+    if (TN_UNLIKELY(g->begun == TN__BEGUN_NEVER)) {
+        /* Killed in the run queue: it ended then, and this was its place. */
+        g->state = TN_GREENLET_DONE;
+        g->refs--;
+        finish(h, g);
+    }
+    g->begun = TN__BEGUN_YES;
+    if (TN_LIKELY(!(g->alert & TN__ALERT_KILL)))
+        result = g->fn(g->arg);
+    tn__greenlet_end(h, g, result);
+    finish(h, g);
+}
+
+/* ---- making ---- */
+
+static void report_guard_cap(struct tn_hub *h)
+{
+    if (!h->stacks.guard_cap || h->is_cap_told)
+        return;
+    h->is_cap_told = true;
+    tn__hub_error(h, NULL, -ENOMEM,
+                  "no more stacks: guard pages are made by mprotect here, two "
+                  "mappings a stack, and vm.max_map_count is reached; raise "
+                  "it, or use Linux 6.13 or later (MADV_GUARD_INSTALL)");
+}
+
+static int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn, void *arg,
+                struct tn_greenlet **ret)
+{
+    struct tn__stack *stack;
+    struct tn_greenlet *g;
+    int r = tn__stack_get(&h->stacks, size_class, &stack);
+
+    if (TN_UNLIKELY(r < 0)) {
+        report_guard_cap(h);
+        return r;
+    }
+    g = (struct tn_greenlet *)(void *)stack - 1;
+    /* Keeps the frames below 16-byte aligned. */
+    g = (struct tn_greenlet *)((uintptr_t)g & ~(uintptr_t)15);
+#ifdef TN_ASAN
+    __asan_unpoison_memory_region(
+        stack->low, (size_t)((char *)stack - stack->low));
+    g->asan_fake = NULL;
+#endif
+#ifdef TN_TSAN
+    if (!stack->tsan_fiber)
+        stack->tsan_fiber = __tsan_create_fiber(0);
+    g->tsan_fiber = stack->tsan_fiber;
+#endif
+    tn__greenlet_init(h, g, fn, arg);
+    g->stack = stack;
+    g->sp = tn__arch_prepare(stack->low, g, begin, g);
+    *ret = g;
+    return 0;
+}
+
+static int make_with(const struct tn_greenlet_options *options,
+                     tn_greenlet_fn fn, void *arg, struct tn_greenlet **ret)
+{
+    static const struct tn_greenlet_options defaults = TN_GREENLET_OPTIONS;
+    struct tn_hub *h = tn__hub_peek();
+    int size_class, r;
+
+    if (!options)
+        options = &defaults;
+    size_class = tn__stack_class(options->stack_bytes);
+    if (!fn || options->size < sizeof *options || size_class < 0)
+        return -EINVAL;
+    if (!h) {
+        r = tn__hub_self(&h);
+        if (r < 0)
+            return r;
+    }
+    if (!h->is_watched)
+        tn__overflow_watch(h);
+    r = make(h, size_class, fn, arg, ret);
+    if (r == 0 && options->name)
+        r = tn_greenlet_set_name(*ret, options->name);
+    return r;
+}
+
+int tn_greenlet_new(const struct tn_greenlet_options *options,
+                    tn_greenlet_fn fn, void *arg, tn_greenlet **ret_g)
+{
+    int r;
+
+    if (!ret_g)
+        return -EINVAL;
+    r = make_with(options, fn, arg, ret_g);
+    if (r == 0)
+        (*ret_g)->refs = 1;
+    return r;
+}
+
+static void start(struct tn_hub *h, struct tn_greenlet *g)
+{
+    h->n_alive++;
+    tn__hub_push(h, g);
+}
+
+int tn_spawn_with(const struct tn_greenlet_options *options, tn_greenlet_fn fn,
+                  void *arg, tn_greenlet **ret_g)
+{
+    struct tn_greenlet *g;
+    int r = make_with(options, fn, arg, &g);
+
+    if (r < 0)
+        return r;
+    if (ret_g) {
+        g->refs = 1;
+        *ret_g = g;
+    }
+    start(g->hub, g);
+    return 0;
+}
+
+int tn_spawn(tn_greenlet_fn fn, void *arg, tn_greenlet **ret_g)
+{
+    enum { DEFAULT_CLASS = 2 }; /* 64 KiB */
+    struct tn_hub *h = tn__hub_peek();
+    struct tn_greenlet *g;
+    int r;
+
+    if (TN_UNLIKELY(!h || !h->is_watched || !fn))
+        return tn_spawn_with(NULL, fn, arg, ret_g);
+    r = make(h, DEFAULT_CLASS, fn, arg, &g);
+    if (TN_UNLIKELY(r < 0))
+        return r;
+    if (ret_g) {
+        g->refs = 1;
+        *ret_g = g;
+    }
+    start(h, g);
+    return 0;
+}
+
+int tn_start(tn_greenlet *g)
+{
+    if (!g)
+        return -EINVAL;
+    if (g->hub != tn__hub_peek())
+        return -EXDEV;
+    if (g->state == TN_GREENLET_NEW)
+        start(g->hub, g);
+    return 0;
+}
+
+tn_greenlet *tn_ref(tn_greenlet *g)
+{
+    g->refs++;
+    return g;
+}
+
+void tn_unref(tn_greenlet *g)
+{
+    if (!g)
+        return;
+    if (g->refs > 1 || g->state == TN_GREENLET_DONE) {
+        tn__greenlet_unref(g);
+        return;
+    }
+    /* The last reference. One that cannot run by itself is ended: else nobody
+     * could ever do it. */
+    if (g->state == TN_GREENLET_NEW) {
+        g->hub->n_alive++;
+        tn__greenlet_end(g->hub, g, -ECANCELED);
+    } else if (g->state == TN_GREENLET_PASSIVE && g != g->hub->main) {
+        g->alert |= TN__ALERT_KILL;
+        tn__hub_ready(g->hub, g);
+    }
+    tn__greenlet_unref(g);
+}
+
+/* ---- waiting for the end ---- */
+
+int tn__hub_await(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline,
+                  const char *what)
+{
+    struct joiner j = {.g = h->current};
+    int r;
+
+    if (g->state == TN_GREENLET_DONE) {
+        tn__hub_tick(h);
+        return 0;
+    }
+    if (deadline == TN_NOWAIT)
+        return -EAGAIN;
+    tn__list_insert(&g->joiners, &j.link);
+    r = tn__hub_park(h, &j.is_done, deadline, what, -1);
+    tn__list_remove(&j.link);
+    return r;
+}
+
+int tn_join(tn_greenlet *g, int *ret_result, tn_time deadline)
+{
+    struct tn_hub *h = tn__hub_peek();
+    int r;
+
+    if (!g || !h || g == h->current)
+        return -EINVAL;
+    if (g->hub != h)
+        return -EXDEV;
+    if (TN_UNLIKELY(h->current->alert)) {
+        r = tn__hub_alert(h, h->current, deadline);
+        if (r)
+            return r;
+    }
+    r = tn__hub_await(h, g, deadline, "tn_join");
+    if (r < 0)
+        return r;
+    if (ret_result)
+        *ret_result = g->result;
+    tn__greenlet_unref(g);
+    return 0;
+}
+
+/* Make the kill stand. True if `g` has ended by it. */
+static bool post_kill(struct tn_hub *h, struct tn_greenlet *g)
+{
+    switch (g->state) {
+    case TN_GREENLET_NEW:
+        h->n_alive++;
+        tn__greenlet_end(h, g, -ECANCELED);
+        return true;
+    case TN_GREENLET_READY:
+        if (g->begun == TN__BEGUN_NOT) {
+            g->begun = TN__BEGUN_NEVER;
+            g->refs++;
+            tn__greenlet_end(h, g, -ECANCELED);
+            return true;
+        }
+        g->alert |= TN__ALERT_KILL;
+        return false;
+    case TN_GREENLET_PASSIVE:
+        g->alert |= TN__ALERT_KILL;
+        tn__hub_ready(h, g);
+        return false;
+    default:
+        g->alert |= TN__ALERT_KILL;
+        tn__hub_wake(g);
+        return false;
+    }
+}
+
+int tn_kill(tn_greenlet *g, tn_time deadline)
+{
+    struct tn_hub *h = tn__hub_peek();
+    int r;
+
+    if (!g || !h)
+        return -EINVAL;
+    if (g->hub != h)
+        return -EXDEV;
+    if (g == h->main || g == &h->hub_g)
+        return -EINVAL;
+    if (g->state == TN_GREENLET_DONE || post_kill(h, g) || g == h->current)
+        return 0;
+    if (TN_UNLIKELY(h->current->alert)) {
+        r = tn__hub_alert(h, h->current, deadline);
+        if (r)
+            return r;
+    }
+    return tn__hub_await(h, g, deadline, "tn_kill");
+}
+
+/* ---- links ---- */
+
+int tn_greenlet_link(tn_greenlet *g, tn_link *link, tn_link_fn fn, void *arg)
+{
+    if (!g || !link || !fn)
+        return -EINVAL;
+    if (g->hub != tn__hub_peek())
+        return -EXDEV;
+    link->tn__fn = fn;
+    link->tn__arg = arg;
+    link->tn__g = g;
+    tn__list_insert(&g->links, (struct tn__list *)(void *)link);
+    if (g->state == TN_GREENLET_DONE)
+        queue_links(g->hub, g);
+    return 0;
+}
+
+void tn_greenlet_unlink(tn_link *link)
+{
+    if (!link || !link->tn__g)
+        return;
+    link->tn__g = NULL;
+    tn__list_remove((struct tn__list *)(void *)link);
+}

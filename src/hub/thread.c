@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* hub/thread.c - the hub of each OS thread, in the library: made on first use,
+ * freed when its thread ends, configured by the environment. And what users may
+ * ask of it. (The engine of `tendril run` has its own counterpart.) */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "hub/hub.h"
+#include "hub/switch.h"
+
+__thread struct tn_hub *tn__hub_tls
+    __attribute__((tls_model("initial-exec")));
+
+/* C++'s, where libstdc++ is linked. */
+__attribute__((weak)) void *__cxa_get_globals(void);
+
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+/* ---- the back end ---- */
+
+static const struct tn__loop_ops *const backends[] = {
+    &tn__loop_epoll,
+#ifdef TN_HAVE_LIBEV
+    &tn__loop_ev,
+#endif
+    /* sim */
+};
+
+static const struct tn__loop_ops *choose_backend(void)
+{
+    const char *name = getenv("TENDRIL_LOOP");
+
+    if (!name || !name[0])
+        return backends[0];
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
+        if (strcmp(backends[i]->name, name) == 0)
+            return backends[i];
+    return NULL;
+}
+
+static enum tn__stack_guard choose_guard(void)
+{
+    const char *name = getenv("TENDRIL_GUARD");
+
+    if (name && strcmp(name, "mprotect") == 0)
+        return TN__GUARD_MPROTECT;
+    if (name && strcmp(name, "none") == 0)
+        return TN__GUARD_NONE;
+    return TN__GUARD_MADVISE;
+}
+
+/* The simulator's seed; 0 keeps the run queue first in, first out. */
+static uint64_t choose_seed(void)
+{
+    const char *seed = getenv("TENDRIL_SIM_SEED");
+
+    return seed ? strtoull(seed, NULL, 0) : 0;
+}
+
+/* ---- life ---- */
+
+static void hub_unmap(struct tn_hub *h)
+{
+    pthread_mutex_destroy(&h->post_lock);
+    tn__sys_unmap(h, sizeof *h);
+}
+
+/* Free everything but the handle, which others may hold. */
+static void destroy(struct tn_hub *h)
+{
+    tn__hub_run_posts(h);
+    tn__hub_run_links(h);
+    pthread_mutex_lock(&h->post_lock);
+    h->is_gone = true;
+    pthread_mutex_unlock(&h->post_lock);
+    tn__hub_run_posts(h);
+    tn__overflow_unwatch(h);
+    tn__hub_fini(h);
+    tn__hub_tls = NULL;
+    tn_hub_unref(h);
+}
+
+/* The thread ends. Greenlets that are left can never run again: their stacks
+ * go, and descriptors they waited on are let go. */
+static void at_thread_exit(void *arg)
+{
+    struct tn_hub *h = arg;
+
+    h->loop.n_parked = 0;
+    destroy(h);
+}
+
+static void make_exit_key(void)
+{
+    int r = pthread_key_create(&exit_key, at_thread_exit);
+
+    TN_ASSERT(r == 0);
+}
+
+static int make_hub(struct tn_hub **ret)
+{
+    const struct tn__loop_ops *ops = choose_backend();
+    struct tn_hub *h;
+    int r;
+
+    if (!ops)
+        return -EINVAL;
+    pthread_once(&exit_once, make_exit_key);
+    h = tn__sys_map(sizeof *h);
+    if (!h)
+        return -ENOMEM;
+    pthread_mutex_init(&h->post_lock, NULL);
+    h->err = &errno;
+    h->cxa = __cxa_get_globals ? __cxa_get_globals() : NULL;
+    h->loop.seed = choose_seed();
+    h->sim_random = !strcmp(ops->name, "sim") ? h->loop.seed : 0;
+    r = tn__hub_init(h, ops, &h->main_g, (size_t)sysconf(_SC_PAGESIZE),
+                     choose_guard());
+    if (r < 0) {
+        hub_unmap(h);
+        return r;
+    }
+    tn__hub_tls = h;
+    pthread_setspecific(exit_key, h);
+    *ret = h;
+    return 0;
+}
+
+int tn__hub_self(struct tn_hub **ret)
+{
+    struct tn_hub *h = tn__hub_peek();
+
+    if (TN_UNLIKELY(!h))
+        return make_hub(ret);
+    *ret = h;
+    return 0;
+}
+
+int tn_hub_get(tn_hub **ret_hub)
+{
+    return ret_hub ? tn__hub_self(ret_hub) : -EINVAL;
+}
+
+tn_hub *tn_hub_ref(tn_hub *hub)
+{
+    __atomic_add_fetch(&hub->refs, 1, __ATOMIC_RELAXED);
+    return hub;
+}
+
+void tn_hub_unref(tn_hub *hub)
+{
+    if (!hub)
+        return;
+    /* Also wakes the hub: without handles a wait may turn out to be one that
+     * nothing can end. */
+    if (__atomic_load_n(&hub->refs, __ATOMIC_ACQUIRE) > 1) {
+        pthread_mutex_lock(&hub->post_lock);
+        if (!hub->is_gone)
+            hub->loop.ops->wake(&hub->loop);
+        pthread_mutex_unlock(&hub->post_lock);
+    }
+    if (__atomic_sub_fetch(&hub->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        hub_unmap(hub);
+}
+
+int tn_hub_destroy(void)
+{
+    struct tn_hub *h = tn__hub_peek();
+
+    if (!h)
+        return 0;
+    if (h->current != h->main || h->n_alive > 1 || h->loop.n_parked)
+        return -EBUSY;
+    pthread_setspecific(exit_key, NULL);
+    destroy(h);
+    return 0;
+}
+
+int tn_hub_join(tn_time deadline)
+{
+    struct tn_hub *h;
+    int r = tn__hub_self(&h);
+
+    if (r < 0)
+        return r;
+    if (h->current != h->main)
+        return -EINVAL;
+    if (h->current->alert) {
+        r = tn__hub_alert(h, h->current, deadline);
+        if (r)
+            return r;
+    }
+    while (r == 0 && (h->n_alive > 1 || h->ended ||
+                      __atomic_load_n(&h->posts, __ATOMIC_ACQUIRE))) {
+        if (deadline == TN_NOWAIT)
+            return -EAGAIN;
+        h->is_joined = 0;
+        h->joining = h->main;
+        if (h->n_alive > 1) {
+            r = tn__hub_park(h, &h->is_joined, deadline, "tn_hub_join", -1);
+        } else {
+            /* Links or posts are due: the hub must run. */
+            h->is_tick_over = true;
+            tn__hub_yield(h);
+        }
+        h->joining = NULL;
+    }
+    return r;
+}
+
+/* ---- asking and setting ---- */
+
+int tn_hub_set_error_hook(tn_error_fn fn, void *arg)
+{
+    struct tn_hub *h;
+    int r = tn__hub_self(&h);
+
+    if (r < 0)
+        return r;
+    h->error_fn = fn;
+    h->error_arg = arg;
+    return 0;
+}
+
+int tn_hub_set_tick(int64_t ns)
+{
+    struct tn_hub *h;
+    int r = tn__hub_self(&h);
+
+    if (r < 0)
+        return r;
+    if (ns < 1000)
+        return -EINVAL;
+    h->tick_ns = ns;
+    return 0;
+}
+
+const char *tn_hub_loop_name(void)
+{
+    struct tn_hub *h;
+
+    if (tn__hub_self(&h) < 0)
+        return "none";
+    return h->loop.ops->name;
+}
+
+int tn_hub_stats(struct tn_hub_stats *stats)
+{
+    struct tn_hub *h;
+    int r = tn__hub_self(&h);
+
+    if (r < 0)
+        return r;
+    if (!stats || stats->size < sizeof *stats)
+        return -EINVAL;
+    stats->switches = h->n_switches;
+    stats->spawned = h->n_spawned - 2; /* main and the hub's own */
+    stats->polls = h->n_polls;
+    stats->alive = h->n_alive;
+    stats->timers = h->timers.n;
+    stats->waits = h->loop.n_parked;
+    tn__stack_count(&h->stacks, &stats->stacks_mapped, &stats->stacks_free);
+    return 0;
+}
+
+/* ---- time ---- */
+
+tn_time tn_now(void)
+{
+    struct tn_hub *h = tn__hub_peek();
+
+    return h ? h->loop.ops->now(&h->loop) : tn__clock_now();
+}
+
+tn_time tn_after_ns(int64_t ns)
+{
+    return tn__clock_after(tn_now(), ns);
+}
+
+/* n units of `unit` ns from now. */
+static tn_time after(int64_t n, int64_t unit)
+{
+    int64_t ns;
+
+    return __builtin_mul_overflow(n, unit, &ns) ? (n > 0 ? TN_FOREVER
+                                                         : tn_now())
+                                                : tn_after_ns(ns);
+}
+
+tn_time tn_after_us(int64_t us)
+{
+    return after(us, 1000);
+}
+
+tn_time tn_after_ms(int64_t ms)
+{
+    return after(ms, 1000000);
+}
+
+tn_time tn_after_s(int64_t s)
+{
+    return after(s, 1000000000);
+}
+
+const char *tn_version(void)
+{
+    return TN_VERSION;
+}

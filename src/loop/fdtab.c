@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* loop/fdtab.c - what the readiness back ends share: who waits on which
+ * descriptor, and what is known of it.
+ *
+ * An operation is tried at once, unless its direction is known to be drained or
+ * others wait before it; when it would wait, it is parked on the descriptor's
+ * list. An event sets the ready bit of a direction and serves the list in order
+ * until a call says EAGAIN, which clears the bit. So nobody is parked in a
+ * direction while its bit is set, and a parked operation that is cancelled
+ * leaves nothing to hand on.
+ *
+ * Tracked descriptors (every close passes through tn__fd_closing()) are
+ * registered once, edge-triggered, and what was learnt about them stays. On
+ * others the number may mean another file at each call, so nothing is
+ * believed: each wait arms the descriptor for one event.
+ *
+ * A short read on a stream socket means that it is drained, and saves the call
+ * that would say EAGAIN. That does not hold once the peer has hung up (no
+ * further edge comes), with urgent data (a read stops at the mark), and for
+ * calls that peek.
+ *
+ * Entries live in chunks that never move, since operations are linked to
+ * them. */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+#include "base/sys.h"
+#include "loop/loop.h"
+
+enum { HUP_EVENTS = POLLHUP | POLLERR | POLLRDHUP };
+
+struct tn__fd *tn__fdtab_peek(struct tn__loop *l, int fd)
+{
+    unsigned chunk = (unsigned)fd / TN__FD_CHUNK;
+
+    if (TN_UNLIKELY(chunk >= TN__FD_CHUNKS || !l->chunks[chunk]))
+        return NULL;
+    return &l->chunks[chunk][(unsigned)fd % TN__FD_CHUNK];
+}
+
+struct tn__fd *tn__fdtab_get(struct tn__loop *l, int fd)
+{
+    unsigned chunk = (unsigned)fd / TN__FD_CHUNK;
+    struct tn__fd *entries;
+
+    if (fd < 0 || chunk >= TN__FD_CHUNKS)
+        return NULL;
+    if (l->chunks[chunk])
+        return &l->chunks[chunk][(unsigned)fd % TN__FD_CHUNK];
+    entries = tn__sys_map(TN__FD_CHUNK * sizeof *entries);
+    if (!entries)
+        return NULL;
+    for (int i = 0; i < TN__FD_CHUNK; i++) {
+        tn__list_init(&entries[i].in);
+        tn__list_init(&entries[i].out);
+        tn__list_init(&entries[i].poll);
+        entries[i].ready = POLLIN | POLLOUT;
+    }
+    l->chunks[chunk] = entries;
+    return &entries[(unsigned)fd % TN__FD_CHUNK];
+}
+
+void tn__fdtab_each(struct tn__loop *l,
+                    void (*fn)(struct tn__loop *l, int fd, struct tn__fd *f))
+{
+    for (int i = 0; i < TN__FD_CHUNKS; i++) {
+        if (!l->chunks[i])
+            continue;
+        for (int k = 0; k < TN__FD_CHUNK; k++) {
+            struct tn__fd *f = &l->chunks[i][k];
+
+            if ((f->flags & TN__FD_REGISTERED) || !tn__list_is_empty(&f->in) ||
+                !tn__list_is_empty(&f->out) || !tn__list_is_empty(&f->poll))
+                fn(l, i * TN__FD_CHUNK + k, f);
+        }
+    }
+}
+
+static bool is_input(const struct tn__op *op)
+{
+    switch (op->code) {
+    case TN__OP_RECV:
+    case TN__OP_RECVFROM:
+    case TN__OP_RECVMSG:
+    case TN__OP_READ:
+    case TN__OP_READV:
+    case TN__OP_ACCEPT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static struct tn__list *list_of(struct tn__fd *f, const struct tn__op *op)
+{
+    if (op->code == TN__OP_POLL)
+        return &f->poll;
+    return is_input(op) ? &f->in : &f->out;
+}
+
+static int bit_of(const struct tn__op *op)
+{
+    return is_input(op) ? POLLIN : POLLOUT;
+}
+
+/* What a call that succeeded says about what is left to be had. */
+static void learn_from(const struct tn__op *op, struct tn__fd *f, long r)
+{
+    enum { STRANGE = MSG_PEEK | MSG_OOB | MSG_TRUNC | MSG_ERRQUEUE };
+
+    if (!(f->flags & TN__FD_STREAM) || r <= 0 || (size_t)r >= op->len)
+        return;
+    switch (op->code) {
+    case TN__OP_RECV:
+    case TN__OP_READ:
+        if (f->flags & (TN__FD_HUP | TN__FD_URGENT))
+            return;
+        if (op->code == TN__OP_RECV && (op->flags & STRANGE))
+            return;
+        f->ready &= (uint8_t)~POLLIN;
+        return;
+    case TN__OP_SEND:
+    case TN__OP_WRITE:
+        f->ready &= (uint8_t)~POLLOUT;
+        return;
+    default:
+        return;
+    }
+}
+
+/* The events that those parked on `f` wait for. */
+static int wanted(const struct tn__fd *f)
+{
+    int events = 0;
+
+    if (!tn__list_is_empty(&f->in))
+        events |= POLLIN;
+    if (!tn__list_is_empty(&f->out))
+        events |= POLLOUT;
+    for (struct tn__list *n = f->poll.next; n != &f->poll; n = n->next)
+        events |= TN_CONTAINER(n, struct tn__op, link)->flags;
+    return events;
+}
+
+static long park(struct tn__loop *l, struct tn__op *op)
+{
+    struct tn__fd *f = tn__fdtab_get(l, op->fd);
+    int r;
+
+    if (!f)
+        return -ENOMEM;
+    tn__list_insert(list_of(f, op), &op->link);
+    if (!(f->flags & TN__FD_TRACKED) || !(f->flags & TN__FD_REGISTERED)) {
+        if ((f->flags & TN__FD_TRACKED) && !(f->flags & TN__FD_STREAM))
+            tn__fd_learn(op->fd, f);
+        r = l->ops->arm(l, op->fd, f, wanted(f));
+        if (r < 0) {
+            tn__list_remove(&op->link);
+            return r;
+        }
+    }
+    op->is_done = 0;
+    op->is_parked = 1;
+    l->n_parked++;
+    return TN__PENDING;
+}
+
+long tn__loop_submit(struct tn__loop *l, struct tn__op *op)
+{
+    struct tn__fd *f = tn__fdtab_peek(l, op->fd);
+    bool is_tracked = f && (f->flags & TN__FD_TRACKED);
+    long r;
+
+    op->is_done = 0;
+    op->is_parked = 0;
+    if (!(op->mode & TN__OP_NOWAIT) && f && op->code != TN__OP_POLL) {
+        if (is_tracked ? !(f->ready & bit_of(op))
+                       : !tn__list_is_empty(list_of(f, op)))
+            return park(l, op);
+    }
+    r = tn__op_try(op, f);
+    if (r == -EAGAIN) {
+        if (is_tracked && op->code != TN__OP_POLL)
+            f->ready &= (uint8_t)~bit_of(op);
+        return op->mode & TN__OP_NOWAIT ? -EAGAIN : park(l, op);
+    }
+    if (is_tracked)
+        learn_from(op, f, r);
+    return r;
+}
+
+static void unpark(struct tn__loop *l, struct tn__op *op)
+{
+    TN_ASSERT(op->is_parked && l->n_parked > 0);
+    tn__list_remove(&op->link);
+    op->is_parked = 0;
+    l->n_parked--;
+}
+
+static void complete(struct tn__loop *l, struct tn__op *op, long r)
+{
+    unpark(l, op);
+    op->result = r;
+    op->is_done = 1;
+    l->complete(op);
+}
+
+void tn__loop_cancel(struct tn__loop *l, struct tn__op *op)
+{
+    struct tn__fd *f;
+
+    if (!op->is_parked)
+        return;
+    unpark(l, op);
+    f = tn__fdtab_peek(l, op->fd);
+    if (f && !(f->flags & TN__FD_TRACKED) && wanted(f) == 0)
+        l->ops->disarm(l, op->fd, f);
+}
+
+/* Serve a direction in order for as long as calls succeed. */
+static void serve(struct tn__loop *l, struct tn__fd *f, struct tn__list *list,
+                  int bit)
+{
+    f->ready |= (uint8_t)bit;
+    while (!tn__list_is_empty(list) && (f->ready & bit)) {
+        struct tn__op *op = TN_CONTAINER(list->next, struct tn__op, link);
+        long r = tn__op_try(op, f);
+
+        if (r == -EAGAIN) {
+            f->ready &= (uint8_t)~bit;
+            break;
+        }
+        learn_from(op, f, r);
+        complete(l, op, r);
+    }
+}
+
+/* `events` are fresh from the kernel, unless the lists were served meanwhile:
+ * then each must ask again. */
+static void serve_pollers(struct tn__loop *l, struct tn__fd *f, int events,
+                          bool is_fresh)
+{
+    struct tn__list *n = f->poll.next;
+
+    while (n != &f->poll) {
+        struct tn__op *op = TN_CONTAINER(n, struct tn__op, link);
+        long r = events & (op->flags | POLLHUP | POLLERR);
+
+        n = n->next;
+        if (!is_fresh)
+            r = tn__op_try(op, f);
+        if (r != 0 && r != -EAGAIN)
+            complete(l, op, r);
+    }
+}
+
+void tn__fdtab_event(struct tn__loop *l, int fd, struct tn__fd *f, int events)
+{
+    bool is_fresh = tn__list_is_empty(&f->in) && tn__list_is_empty(&f->out);
+
+    if (events & HUP_EVENTS)
+        f->flags |= TN__FD_HUP;
+    if (events & POLLPRI)
+        f->flags |= TN__FD_URGENT;
+    if (events & (POLLIN | POLLPRI | HUP_EVENTS))
+        serve(l, f, &f->in, POLLIN);
+    if (events & (POLLOUT | POLLHUP | POLLERR))
+        serve(l, f, &f->out, POLLOUT);
+    serve_pollers(l, f, events, is_fresh);
+    if (!(f->flags & TN__FD_TRACKED)) {
+        int events_left = wanted(f);
+
+        if (events_left)
+            l->ops->arm(l, fd, f, events_left);
+    }
+}
+
+static void fail_all(struct tn__loop *l, struct tn__list *list, long error)
+{
+    while (!tn__list_is_empty(list))
+        complete(l, TN_CONTAINER(list->next, struct tn__op, link), error);
+}
+
+int tn__fd_track(struct tn__loop *l, int fd, int flags, enum tn__fd_kind kind)
+{
+    struct tn__fd *f = tn__fdtab_get(l, fd);
+
+    if (!f)
+        return fd < 0 ? -EBADF : -ENOMEM;
+    if (f->flags & TN__FD_TRACKED)
+        return 0;
+    if (f->flags & TN__FD_REGISTERED)
+        l->ops->disarm(l, fd, f);
+    f->flags = (uint8_t)(TN__FD_TRACKED | flags);
+    f->kind = (uint8_t)kind;
+    f->ready = POLLIN | POLLOUT;
+    if (wanted(f))
+        return l->ops->arm(l, fd, f, wanted(f));
+    return 0;
+}
+
+void tn__fd_closing(struct tn__loop *l, int fd)
+{
+    struct tn__fd *f = fd < 0 ? NULL : tn__fdtab_peek(l, fd);
+
+    if (!f)
+        return;
+    fail_all(l, &f->in, -EBADF);
+    fail_all(l, &f->out, -EBADF);
+    fail_all(l, &f->poll, -EBADF);
+    if (f->flags & TN__FD_REGISTERED)
+        l->ops->disarm(l, fd, f);
+    f->generation++;
+    f->flags = 0;
+    f->kind = TN__KIND_UNKNOWN;
+    f->ready = POLLIN | POLLOUT;
+}

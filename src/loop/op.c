@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* loop/op.c - one attempt at an operation, without waiting.
+ *
+ * Sockets take MSG_DONTWAIT in the call. For read() and write() it depends on
+ * whose descriptor it is: ours have O_NONBLOCK; on others the flag would be
+ * seen by every process that shares the open file, so we use recv(), or
+ * RWF_NOWAIT, or ask poll() first. */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "base/assert.h"
+#include "base/sys.h"
+#include "loop/loop.h"
+
+enum tn__fd_kind tn__fd_kind_of(int fd)
+{
+    struct stat st;
+
+    if (tn__sys_fstat(fd, &st) < 0)
+        return TN__KIND_UNKNOWN;
+    if (S_ISSOCK(st.st_mode))
+        return TN__KIND_SOCKET;
+    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
+        return TN__KIND_FILE;
+    return TN__KIND_NOWAIT; /* until it says that it cannot */
+}
+
+static bool is_stream(int fd)
+{
+    int type = 0;
+    unsigned len = sizeof type;
+
+    return tn__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+           type == SOCK_STREAM;
+}
+
+void tn__fd_learn(int fd, struct tn__fd *f)
+{
+    if (f->kind == TN__KIND_UNKNOWN)
+        f->kind = (uint8_t)tn__fd_kind_of(fd);
+    if (f->kind == TN__KIND_SOCKET && is_stream(fd))
+        f->flags |= TN__FD_STREAM;
+}
+
+static long poll_one(int fd, int events)
+{
+    struct pollfd p = {fd, (short)events, 0};
+    long n = tn__sys_poll_now(&p, 1);
+
+    if (n < 0)
+        return n;
+    return n == 0 ? -EAGAIN : p.revents;
+}
+
+/* read, write, readv, writev on a descriptor with O_NONBLOCK, or one that never
+ * waits. */
+static long plain(const struct tn__op *op)
+{
+    switch (op->code) {
+    case TN__OP_READ:
+        return tn__sys_read(op->fd, op->buf, op->len);
+    case TN__OP_WRITE:
+        return tn__sys_write(op->fd, op->buf, op->len);
+    case TN__OP_READV:
+        return tn__sys_readv(op->fd, op->iov, (int)op->len);
+    default:
+        return tn__sys_writev(op->fd, op->iov, (int)op->len);
+    }
+}
+
+static bool is_read(const struct tn__op *op)
+{
+    return op->code == TN__OP_READ || op->code == TN__OP_READV;
+}
+
+static bool is_vector(const struct tn__op *op)
+{
+    return op->code == TN__OP_READV || op->code == TN__OP_WRITEV;
+}
+
+/* The same on a socket that may block. A transfer of nothing never waits, but
+ * recv() of nothing would. */
+static long by_socket(const struct tn__op *op)
+{
+    struct msghdr msg = {0};
+
+    if (op->len == 0)
+        return plain(op);
+    if (op->code == TN__OP_READ)
+        return tn__sys_recv(op->fd, op->buf, op->len, MSG_DONTWAIT);
+    if (op->code == TN__OP_WRITE)
+        return tn__sys_send(op->fd, op->buf, op->len, MSG_DONTWAIT);
+    msg.msg_iov = (struct iovec *)op->iov;
+    msg.msg_iovlen = op->len;
+    return is_read(op) ? tn__sys_recvmsg(op->fd, &msg, MSG_DONTWAIT)
+                       : tn__sys_sendmsg(op->fd, &msg, MSG_DONTWAIT);
+}
+
+static long by_nowait(const struct tn__op *op)
+{
+    struct iovec one = {op->buf, op->len};
+    const struct iovec *iov = is_vector(op) ? op->iov : &one;
+    int n = is_vector(op) ? (int)op->len : 1;
+
+    return is_read(op) ? tn__sys_readv_nowait(op->fd, iov, n)
+                       : tn__sys_writev_nowait(op->fd, iov, n);
+}
+
+static long by_poll(const struct tn__op *op)
+{
+    long r = poll_one(op->fd, is_read(op) ? POLLIN : POLLOUT);
+
+    return r < 0 ? r : plain(op);
+}
+
+/* read() and write() by whatever way does not block. */
+static long transfer(const struct tn__op *op, struct tn__fd *f)
+{
+    bool is_known = f && (f->flags & TN__FD_TRACKED);
+    int kind = is_known ? f->kind : TN__KIND_UNKNOWN;
+    long r;
+
+    if (is_known && (f->flags & TN__FD_NONBLOCK))
+        return plain(op);
+    if (kind == TN__KIND_UNKNOWN) {
+        kind = tn__fd_kind_of(op->fd);
+        if (is_known)
+            f->kind = (uint8_t)kind;
+    }
+    switch (kind) {
+    case TN__KIND_SOCKET:
+        return by_socket(op);
+    case TN__KIND_NOWAIT:
+        r = by_nowait(op);
+        if (r != -EOPNOTSUPP && r != -ENOSYS && r != -EINVAL)
+            return r;
+        if (is_known)
+            f->kind = TN__KIND_POLL;
+        return by_poll(op);
+    case TN__KIND_POLL:
+        return by_poll(op);
+    default:
+        return plain(op);
+    }
+}
+
+static long accept_one(const struct tn__op *op, const struct tn__fd *f)
+{
+    bool is_ours = f && (f->flags & TN__FD_NONBLOCK);
+
+    if (!is_ours) {
+        long r = poll_one(op->fd, POLLIN);
+
+        if (r < 0)
+            return r;
+    }
+    return tn__sys_accept4(op->fd, op->addr, op->addr_len, op->flags);
+}
+
+static long connect_verdict(int fd)
+{
+    int error = 0;
+    unsigned len = sizeof error;
+    long r = poll_one(fd, POLLOUT);
+
+    if (r < 0)
+        return r;
+    r = tn__sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    return r < 0 ? r : -error;
+}
+
+long tn__op_try(struct tn__op *op, struct tn__fd *f)
+{
+    switch (op->code) {
+    case TN__OP_RECV:
+        return tn__sys_recv(op->fd, op->buf, op->len,
+                            op->flags | MSG_DONTWAIT);
+    case TN__OP_SEND:
+        return tn__sys_send(op->fd, op->buf, op->len,
+                            op->flags | MSG_DONTWAIT);
+    case TN__OP_RECVFROM:
+        return tn__sys_recvfrom(op->fd, op->buf, op->len,
+                                op->flags | MSG_DONTWAIT, op->addr,
+                                op->addr_len);
+    case TN__OP_SENDTO:
+        return tn__sys_sendto(op->fd, op->buf, op->len,
+                              op->flags | MSG_DONTWAIT, op->addr, op->addr_n);
+    case TN__OP_RECVMSG:
+        return tn__sys_recvmsg(op->fd, op->msg, op->flags | MSG_DONTWAIT);
+    case TN__OP_SENDMSG:
+        return tn__sys_sendmsg(op->fd, op->msg, op->flags | MSG_DONTWAIT);
+    case TN__OP_ACCEPT:
+        return accept_one(op, f);
+    case TN__OP_CONNECT:
+        return connect_verdict(op->fd);
+    case TN__OP_POLL:
+        return poll_one(op->fd, op->flags);
+    default:
+        return transfer(op, f);
+    }
+}

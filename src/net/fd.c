@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* net/fd.c - the calls on descriptors: each builds an operation on its own
+ * stack and gives it to the hub. */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <tendril/net.h>
+
+#include "base/sys.h"
+#include "hub/hub.h"
+
+#define ENTER(h)                                                               \
+    struct tn_hub *h = tn__hub_peek();                                         \
+    if (TN_UNLIKELY(!h)) {                                                     \
+        int hub_error = tn__hub_self(&h);                                      \
+        if (hub_error < 0)                                                     \
+            return hub_error;                                                  \
+    }
+
+ssize_t tn_recv(int fd, void *buf, size_t len, int flags, tn_time deadline)
+{
+    struct tn__op op = {.code = TN__OP_RECV, .fd = fd, .buf = buf, .len = len,
+                        .flags = flags};
+    ENTER(h)
+
+    return tn__hub_io(h, &op, deadline, "tn_recv");
+}
+
+ssize_t tn_send(int fd, const void *buf, size_t len, int flags,
+                tn_time deadline)
+{
+    struct tn__op op = {.code = TN__OP_SEND, .fd = fd, .buf = (void *)buf,
+                        .len = len, .flags = flags | MSG_NOSIGNAL};
+    ENTER(h)
+
+    return tn__hub_io(h, &op, deadline, "tn_send");
+}
+
+ssize_t tn_read(int fd, void *buf, size_t len, tn_time deadline)
+{
+    struct tn__op op = {.code = TN__OP_READ, .fd = fd, .buf = buf, .len = len};
+    ENTER(h)
+
+    return tn__hub_io(h, &op, deadline, "tn_read");
+}
+
+ssize_t tn_write(int fd, const void *buf, size_t len, tn_time deadline)
+{
+    struct tn__op op = {.code = TN__OP_WRITE, .fd = fd, .buf = (void *)buf,
+                        .len = len};
+    ENTER(h)
+
+    return tn__hub_io(h, &op, deadline, "tn_write");
+}
+
+int tn_send_all(int fd, const void *buf, size_t len, int flags,
+                size_t *ret_sent, tn_time deadline)
+{
+    size_t sent = 0;
+    ssize_t r = 0;
+
+    do {
+        r = tn_send(fd, (const char *)buf + sent, len - sent, flags, deadline);
+        if (r < 0)
+            break;
+        sent += (size_t)r;
+    } while (sent < len);
+    if (ret_sent)
+        *ret_sent = sent;
+    return r < 0 ? (int)r : 0;
+}
+
+int tn_write_all(int fd, const void *buf, size_t len, size_t *ret_written,
+                 tn_time deadline)
+{
+    size_t written = 0;
+    ssize_t r = 0;
+
+    do {
+        r = tn_write(fd, (const char *)buf + written, len - written, deadline);
+        if (r < 0)
+            break;
+        written += (size_t)r;
+    } while (written < len);
+    if (ret_written)
+        *ret_written = written;
+    return r < 0 ? (int)r : 0;
+}
+
+int tn_fd_adopt(int fd)
+{
+    long flags;
+    ENTER(h)
+
+    if (fd >= 0 && fd <= 2)
+        return -EINVAL;
+    flags = tn__sys_fcntl(fd, F_GETFL, 0);
+    if (flags < 0)
+        return (int)flags;
+    if (!(flags & O_NONBLOCK)) {
+        long r = tn__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+
+        if (r < 0)
+            return (int)r;
+    }
+    return tn__fd_track(&h->loop, fd, TN__FD_NONBLOCK, TN__KIND_UNKNOWN);
+}
+
+int tn_close(int fd)
+{
+    struct tn_hub *h = tn__hub_peek();
+
+    if (h)
+        tn__fd_closing(&h->loop, fd);
+    return (int)tn__sys_close(fd);
+}
+
+int tn_accept(int fd, struct sockaddr *addr, socklen_t *len, tn_time deadline)
+{
+    struct tn__op op = {.code = TN__OP_ACCEPT, .fd = fd, .addr = addr,
+                        .addr_len = len,
+                        .flags = SOCK_NONBLOCK | SOCK_CLOEXEC};
+    long r;
+    int error;
+    ENTER(h)
+
+    r = tn__hub_io(h, &op, deadline, "tn_accept");
+    if (r < 0)
+        return (int)r;
+    error = tn__fd_track(&h->loop, (int)r, TN__FD_NONBLOCK, TN__KIND_SOCKET);
+    if (error < 0) {
+        tn_close((int)r);
+        return error;
+    }
+    return (int)r;
+}
+
+int tn_connect(int fd, const struct sockaddr *addr, socklen_t len,
+               tn_time deadline)
+{
+    struct tn__op op = {.code = TN__OP_CONNECT, .fd = fd};
+    long flags, r;
+    ENTER(h)
+
+    if (TN_UNLIKELY(h->current->alert)) {
+        r = tn__hub_alert(h, h->current, deadline);
+        if (r)
+            return (int)r;
+    }
+    flags = tn__sys_fcntl(fd, F_GETFL, 0);
+    if (flags < 0)
+        return (int)flags;
+    if (!(flags & O_NONBLOCK))
+        tn__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    r = tn__sys_connect(fd, addr, len);
+    if (!(flags & O_NONBLOCK))
+        tn__sys_fcntl(fd, F_SETFL, flags);
+    /* A unix socket whose peer's queue is full says EAGAIN and offers no way
+     * to wait for room: the caller tries again. */
+    if (r != -EINPROGRESS) {
+        tn__hub_tick(h);
+        return (int)r;
+    }
+    return (int)tn__hub_io(h, &op, deadline, "tn_connect");
+}
+
+/* ---- poll ---- */
+
+enum { POLL_ON_STACK = 32 };
+
+static long poll_ops(struct tn_hub *h, struct tn__op *ops, struct pollfd *fds,
+                     size_t n, tn_time deadline)
+{
+    long r;
+
+    for (size_t i = 0; i < n; i++) {
+        ops[i].code = TN__OP_POLL;
+        ops[i].fd = fds[i].fd;
+        ops[i].flags = fds[i].events;
+        fds[i].revents = 0;
+    }
+    r = tn__hub_poll(h, ops, n, deadline, "tn_poll");
+    for (size_t i = 0; r > 0 && i < n; i++)
+        if (ops[i].fd >= 0 && ops[i].is_done)
+            fds[i].revents = (short)ops[i].result;
+    return r;
+}
+
+int tn_poll(struct pollfd *fds, size_t n, tn_time deadline)
+{
+    struct tn__op few[POLL_ON_STACK], *ops = few;
+    size_t bytes = n * sizeof few[0];
+    long r;
+    ENTER(h)
+
+    if (n > POLL_ON_STACK) {
+        ops = tn__sys_map(bytes);
+        if (!ops)
+            return -ENOMEM;
+    }
+    r = poll_ops(h, ops, fds, n, deadline);
+    if (ops != few)
+        tn__sys_unmap(ops, bytes);
+    if (r != 0)
+        return (int)r;
+    return deadline == TN_NOWAIT ? -EAGAIN : -ETIME;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* server/stream.c - the stream server.
+ *
+ * One greenlet accepts; each connection gets a greenlet of its own. When accept
+ * fails for want of descriptors or memory, the acceptor pauses, longer each
+ * time, and then goes on: the listener survives. When a bound on connections is
+ * set, the acceptor waits for one to end.
+ *
+ * The server outlives its greenlets: stop() waits for all of them. Handlers are
+ * on a list, so that stop() can kill those that are left. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tendril/greenlet.h>
+#include <tendril/net.h>
+#include <tendril/server.h>
+#include <tendril/timeout.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "hub/hub.h"
+
+enum { BACKLOG = 128, ACCEPT_MAX = 100 };
+#define DELAY_NS_MIN 10000000
+#define DELAY_NS_MAX 1000000000
+
+/* One connection: in the frame of its handler's greenlet. */
+struct client {
+    struct tn__list link; /* on tn_stream_server.clients */
+    tn_greenlet *g;
+};
+
+struct tn_stream_server {
+    char *addr; /* owned */
+    tn_stream_fn fn;
+    void *arg;
+    struct tn_stream_server_options options;
+    int fd;                 /* listener; -1: not listening */
+    tn_greenlet *acceptor;  /* owned reference, NULL while stopped */
+    struct tn__list clients;
+    size_t n_clients;
+    int is_killing;         /* stop() does not wait any more: handlers that
+                             * have not begun do not */
+    uint8_t has_room;       /* wakes an acceptor that waits for room */
+    uint8_t is_idle;        /* wakes a stop() that waits for handlers */
+    struct tn_greenlet *waits_room;
+    struct tn_greenlet *waits_idle;
+    struct tn_hub *hub;     /* of the thread that made it */
+};
+
+/* What a new handler's greenlet is told; freed by it. */
+struct handover {
+    tn_stream_server *s;
+    int fd;
+    struct sockaddr_storage peer;
+};
+
+/* ---- handlers ---- */
+
+static void client_ended(tn_stream_server *s)
+{
+    s->n_clients--;
+    if (s->waits_room) {
+        s->has_room = 1;
+        tn__hub_wake(s->waits_room);
+    }
+    if (s->n_clients == 0 && s->waits_idle) {
+        s->is_idle = 1;
+        tn__hub_wake(s->waits_idle);
+    }
+}
+
+static int handle(void *arg)
+{
+    struct handover to = *(struct handover *)arg;
+    struct client me = {.g = tn_self()};
+
+    free(arg);
+    tn__list_insert(&to.s->clients, &me.link);
+    if (!to.s->is_killing)
+        to.s->fn(to.fd, (struct sockaddr *)&to.peer, to.s->arg);
+    tn__list_remove(&me.link);
+    tn_close(to.fd);
+    client_ended(to.s);
+    return 0;
+}
+
+/* Give `fd` to a handler. On an error the caller still owns it. */
+static int start_handler(tn_stream_server *s, int fd,
+                         const struct sockaddr_storage *peer)
+{
+    struct tn_greenlet_options options = TN_GREENLET_OPTIONS;
+    struct handover *to = malloc(sizeof *to);
+    int r;
+
+    if (!to)
+        return -ENOMEM;
+    *to = (struct handover){s, fd, *peer};
+    options.stack_bytes = s->options.stack_bytes;
+    r = tn_spawn_with(&options, handle, to, NULL);
+    if (r < 0) {
+        free(to);
+        return r;
+    }
+    s->n_clients++;
+    return 0;
+}
+
+/* ---- accepting ---- */
+
+static int is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOBUFS ||
+           error == -ENOMEM;
+}
+
+/* Errors of the one connection, not of the listener (accept(2)). */
+static int is_passing(int error)
+{
+    switch (error) {
+    case -ECONNABORTED:
+    case -EINTR:
+    case -ENETDOWN:
+    case -EPROTO:
+    case -ENOPROTOOPT:
+    case -EHOSTDOWN:
+    case -ENONET:
+    case -EHOSTUNREACH:
+    case -EOPNOTSUPP:
+    case -ENETUNREACH:
+    case -EPERM:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static int wait_for_room(tn_stream_server *s)
+{
+    size_t most = s->options.clients_max;
+    int r = 0;
+
+    while (r == 0 && most && s->n_clients >= most) {
+        s->has_room = 0;
+        s->waits_room = tn_self();
+        r = tn__hub_park(s->hub, &s->has_room, TN_FOREVER,
+                         "tn_stream_server: room for a connection", s->fd);
+        s->waits_room = NULL;
+    }
+    return r;
+}
+
+/* Accept one connection and start its handler. 0 or a negative errno. */
+static int accept_one(tn_stream_server *s)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof peer;
+    int fd = tn_accept(s->fd, (struct sockaddr *)&peer, &len, TN_FOREVER);
+    int r;
+
+    if (fd < 0)
+        return fd;
+    r = start_handler(s, fd, &peer);
+    if (r < 0)
+        tn_close(fd);
+    return r;
+}
+
+static int accept_loop(void *arg)
+{
+    tn_stream_server *s = arg;
+    int64_t delay = s->options.delay_ns_min;
+    int n_in_a_row = 0;
+
+    for (;;) {
+        int r = wait_for_room(s);
+
+        if (r == 0)
+            r = accept_one(s);
+        if (r == 0) {
+            delay = s->options.delay_ns_min;
+            if (++n_in_a_row < s->options.accept_max)
+                continue;
+            n_in_a_row = 0;
+            r = tn_yield();
+        } else if (is_shortage(r)) {
+            tn__hub_error(s->hub, tn_self(), r,
+                          "tn_stream_server: cannot accept for want of "
+                          "descriptors or memory; will try again");
+            r = tn_sleep(tn_after_ns(delay));
+            delay = delay * 2 < s->options.delay_ns_max
+                        ? delay * 2
+                        : s->options.delay_ns_max;
+        } else if (is_passing(r)) {
+            r = tn_yield();
+        }
+        if (r < 0)
+            return r;
+    }
+}
+
+/* ---- life ---- */
+
+static void set_default(int64_t *value, int64_t fallback)
+{
+    if (*value == 0)
+        *value = fallback;
+}
+
+int tn_stream_server_new(const char *addr, tn_stream_fn fn, void *arg,
+                         const struct tn_stream_server_options *options,
+                         tn_stream_server **ret_server)
+{
+    static const struct tn_stream_server_options defaults =
+        TN_STREAM_SERVER_OPTIONS;
+    struct sockaddr_storage at;
+    socklen_t len;
+    tn_stream_server *s;
+    int r = tn_addr_parse(addr, &at, &len);
+
+    if (!options)
+        options = &defaults;
+    if (r < 0)
+        return r;
+    if (!fn || !ret_server || options->size < sizeof *options ||
+        options->backlog < 0 || options->accept_max < 0 ||
+        options->delay_ns_min < 0 || options->delay_ns_max < 0)
+        return -EINVAL;
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->addr = strdup(addr);
+    if (!s->addr || tn__hub_self(&s->hub) < 0) {
+        free(s->addr);
+        free(s);
+        return -ENOMEM;
+    }
+    s->fn = fn;
+    s->arg = arg;
+    s->options = *options;
+    s->fd = -1;
+    tn__list_init(&s->clients);
+    if (!s->options.backlog)
+        s->options.backlog = BACKLOG;
+    if (!s->options.accept_max)
+        s->options.accept_max = ACCEPT_MAX;
+    set_default(&s->options.delay_ns_min, DELAY_NS_MIN);
+    set_default(&s->options.delay_ns_max, DELAY_NS_MAX);
+    *ret_server = s;
+    return 0;
+}
+
+int tn_stream_server_start(tn_stream_server *s)
+{
+    struct tn_greenlet_options options = TN_GREENLET_OPTIONS;
+    int fd, r;
+
+    if (s->acceptor && !tn_greenlet_is_done(s->acceptor))
+        return 0;
+    tn_stream_server_stop(s, TN_NOWAIT);
+    fd = tn_listen(s->addr, s->options.backlog);
+    if (fd < 0)
+        return fd;
+    s->fd = fd;
+    s->is_killing = 0;
+    options.name = "tn_stream_server";
+    r = tn_spawn_with(&options, accept_loop, s, &s->acceptor);
+    if (r < 0) {
+        tn_close(fd);
+        s->fd = -1;
+    }
+    return r;
+}
+
+int tn_stream_server_port(const tn_stream_server *s)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof at;
+
+    if (s->fd < 0 || getsockname(s->fd, (struct sockaddr *)&at, &len) < 0)
+        return 0;
+    if (at.ss_family == AF_INET)
+        return ntohs(((struct sockaddr_in *)&at)->sin_port);
+    if (at.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&at)->sin6_port);
+    return 0;
+}
+
+size_t tn_stream_server_clients(const tn_stream_server *s)
+{
+    return s->n_clients;
+}
+
+static int wait_idle(tn_stream_server *s, tn_time deadline)
+{
+    struct tn_greenlet *self = tn_self();
+    int r = 0;
+
+    if (self->alert)
+        r = tn__hub_alert(s->hub, self, deadline);
+    while (r == 0 && s->n_clients > 0) {
+        if (deadline == TN_NOWAIT)
+            return -EAGAIN;
+        s->is_idle = 0;
+        s->waits_idle = self;
+        r = tn__hub_park(s->hub, &s->is_idle, deadline,
+                         "tn_stream_server_stop", -1);
+        s->waits_idle = NULL;
+    }
+    return r;
+}
+
+static void kill_clients(tn_stream_server *s)
+{
+    s->is_killing = 1;
+    for (struct tn__list *n = s->clients.next; n != &s->clients; n = n->next) {
+        tn_greenlet *g = TN_CONTAINER(n, struct client, link)->g;
+
+        if (g != tn_self())
+            tn_kill(g, TN_NOWAIT);
+    }
+}
+
+int tn_stream_server_stop(tn_stream_server *s, tn_time drain)
+{
+    int r;
+
+    if (s->fd >= 0) {
+        tn_close(s->fd);
+        s->fd = -1;
+    }
+    if (s->acceptor) {
+        tn_kill(s->acceptor, TN_NOWAIT);
+        tn_unref(s->acceptor);
+        s->acceptor = NULL;
+    }
+    r = wait_idle(s, drain);
+    if (s->n_clients == 0)
+        return 0;
+    kill_clients(s);
+    return r == -ETIME || r == -EAGAIN ? wait_idle(s, TN_FOREVER) : r;
+}
+
+int tn_stream_server_serve(tn_stream_server *s)
+{
+    tn_greenlet *acceptor;
+    int r = tn_stream_server_start(s), result = 0;
+
+    if (r < 0)
+        return r;
+    acceptor = tn_ref(s->acceptor);
+    r = tn_join(acceptor, &result, TN_FOREVER);
+    if (r < 0) {
+        tn_unref(acceptor);
+        return r;
+    }
+    /* Closing the listener is how a server is stopped. */
+    return result == -EBADF || result == -ECANCELED ? 0 : result;
+}
+
+void tn_stream_server_free(tn_stream_server *s)
+{
+    if (!s)
+        return;
+    tn_stream_server_stop(s, TN_NOWAIT);
+    TN_ASSERT(s->n_clients == 0);
+    free(s->addr);
+    free(s);
+}
