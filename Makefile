@@ -37,6 +37,8 @@ help:
 
 build: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
+	@if [ -x $(BUILD)/src/cli/tendril ]; then \
+		ln -sf src/cli/tendril $(BUILD)/tendril; fi
 
 $(BUILD)/build.ninja:
 	tools/setup --check --for=build
