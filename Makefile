@@ -11,7 +11,8 @@ SANITIZERS ?= address,undefined thread
 MESON_FLAGS ?= --buildtype=debugoptimized
 TEST_FLAGS ?= --no-suite slow
 
-sanitizer_flags = -Db_lundef=false -Dbuildtype=debugoptimized
+sanitizer_flags = -Db_lundef=false -Dbuildtype=debugoptimized \
+	-Drun=disabled -Dbench=false
 # What reads the tree or preloads the engine says nothing under a sanitizer.
 sanitizer_tests = $(TEST_FLAGS) --no-suite tree --no-suite run
 # Older TSan cannot map its shadow with the address entropy of newer kernels.
