@@ -8,6 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#ifdef __x86_64__
+# include <xmmintrin.h>
+#endif
 
 #include "bench.h"
 
@@ -119,6 +122,17 @@ int64_t bench_cpu_ns(int pid)
     if (clock_gettime(clock, &t))
         bench_fail("CPU time of process %d: %m", pid);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void bench_set_inexact(int is_set)
+{
+#ifdef __x86_64__
+    enum { FLAGS = 0x3f, INEXACT = 0x20 };
+
+    _mm_setcsr((_mm_getcsr() & ~(unsigned)FLAGS) | (is_set ? INEXACT : 0));
+#else
+    (void)is_set;
+#endif
 }
 
 static int compare(const void *a, const void *b)

@@ -40,6 +40,12 @@ long bench_mappings(void);
  * ones too. Exact to the moment, unlike the files of /proc. */
 int64_t bench_cpu_ns(int pid);
 
+/* Clear, or set, the "inexact" flag of the floating-point unit. It is sticky:
+ * a context has it after nearly any computation. Loading a control word whose
+ * flags differ from the present ones takes ten times as long on some CPUs: what
+ * measures switches says which case it measures. Does nothing but on x86-64. */
+void bench_set_inexact(int is_set);
+
 /* The value at `share` (0..1) of n values, which are sorted here. */
 uint32_t bench_percentile(uint32_t *values, size_t n, double share);
 

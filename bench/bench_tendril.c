@@ -12,6 +12,7 @@ int main(int argc, char **argv)
     const char *name = argc == 2 ? argv[1] : "";
     size_t n;
 
+    bench_set_inexact(0);
     if (!strcmp(name, "switch"))
         micro_switch();
     else if (!strcmp(name, "spawn"))

@@ -24,9 +24,12 @@ struct floor_block {
 void floor_switch(void **from_sp, void *to_sp);
 
 /* n stacks from slabs, each with a guard page if the kernel has
- * MADV_GUARD_INSTALL; *ret_guarded says so. Returns an array of their blocks,
- * whose pages are not touched yet. */
-struct floor_block **floor_stacks(size_t n, int *ret_guarded);
+ * MADV_GUARD_INSTALL; returns whether. Their blocks, whose pages are not
+ * touched yet, go to an array of n. */
+int floor_stacks(struct floor_block **blocks, size_t n);
+
+/* An array for floor_stacks(), whose memory is touched. */
+struct floor_block **floor_blocks(size_t n);
 
 /* Make the context of a new stack, so that a switch to it calls entry(). */
 void floor_prepare(struct floor_block *block, void (*entry)(void));

@@ -27,9 +27,9 @@ static void touch(struct floor_block **blocks, size_t n)
 
 void floor_bench_parked(size_t n)
 {
-    int guarded;
-    struct floor_block **blocks = floor_stacks(n, &guarded);
+    struct floor_block **blocks = floor_blocks(n);
     long before = bench_status(0, "VmRSS") + bench_status(0, "VmPTE");
+    int guarded = floor_stacks(blocks, n);
     touch(blocks, n);
     long after = bench_status(0, "VmRSS") + bench_status(0, "VmPTE");
 
@@ -41,9 +41,10 @@ void floor_bench_parked(size_t n)
 
 void floor_bench_sleep_many(size_t n)
 {
-    int guarded;
+    struct floor_block **blocks = floor_blocks(n);
+    int guarded = floor_stacks(blocks, n);
 
-    touch(floor_stacks(n, &guarded), n);
+    touch(blocks, n);
     printf("{\"value\": %.4f, \"unit\": \"CPU s\", \"guarded\": %s}\n",
            (double)bench_cpu_ns(0) / 1e9, guarded ? "true" : "false");
 }

@@ -27,26 +27,34 @@ static char *map_slab(size_t stacks)
     return base;
 }
 
-struct floor_block **floor_stacks(size_t n, int *ret_guarded)
+struct floor_block **floor_blocks(size_t n)
 {
     struct floor_block **blocks = malloc(n * sizeof(*blocks));
-    char *slab = NULL;
 
     if (!blocks)
         bench_fail("no memory for %zu stacks", n);
-    *ret_guarded = 1;
+    for (size_t i = 0; i < n; i++)
+        *(struct floor_block *volatile *)&blocks[i] = NULL;
+    return blocks;
+}
+
+int floor_stacks(struct floor_block **blocks, size_t n)
+{
+    char *slab = NULL;
+    int is_guarded = 1;
+
     for (size_t i = 0; i < n; i++) {
         size_t at = i % SLAB_STACKS;
 
         if (at == 0)
             slab = map_slab(n - i < SLAB_STACKS ? n - i : SLAB_STACKS);
         char *low = slab + at * FLOOR_STACK_BYTES;
-        if (*ret_guarded && madvise(low, GUARD_BYTES, MADV_GUARD_INSTALL))
-            *ret_guarded = 0;
+        if (is_guarded && madvise(low, GUARD_BYTES, MADV_GUARD_INSTALL))
+            is_guarded = 0;
         char *top = low + FLOOR_STACK_BYTES - (i % COLOURS) * 64;
         blocks[i] = (struct floor_block *)(top - 64);
     }
-    return blocks;
+    return is_guarded;
 }
 
 void floor_prepare(struct floor_block *block, void (*entry)(void))

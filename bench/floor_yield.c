@@ -23,22 +23,30 @@ static void answer_forever(void)
         floor_switch(&self->sp, main_sp);
 }
 
+static double switch_pairs(struct floor_block *other, int is_inexact)
+{
+    bench_set_inexact(is_inexact);
+    int64_t begin = bench_now_ns();
+    for (int i = 0; i < PAIRS; i++)
+        floor_switch(&main_sp, other->sp);
+    return (double)(bench_now_ns() - begin) / (2.0 * PAIRS);
+}
+
 void floor_bench_switch(void)
 {
-    int guarded;
-    struct floor_block *other = floor_stacks(1, &guarded)[0];
-    double best = 1e9;
+    struct floor_block *other;
+    double best = 1e9, best_differ = 1e9;
 
+    floor_stacks(&other, 1);
     floor_prepare(other, answer_forever);
     current = other;
     for (int slice = 0; slice < SLICES; slice++) {
-        int64_t begin = bench_now_ns();
-        for (int i = 0; i < PAIRS; i++)
-            floor_switch(&main_sp, other->sp);
-        double ns = (double)(bench_now_ns() - begin) / (2.0 * PAIRS);
-        best = ns < best ? ns : best;
+        double same = switch_pairs(other, 0), differ = switch_pairs(other, 1);
+        best = same < best ? same : best;
+        best_differ = differ < best_differ ? differ : best_differ;
     }
-    printf("{\"value\": %.3f, \"unit\": \"ns\"}\n", best);
+    printf("{\"value\": %.3f, \"unit\": \"ns\", \"flags_differ_ns\": %.3f}\n",
+           best, best_differ);
 }
 
 static inline void yield(void)
@@ -69,6 +77,7 @@ static void yield_and_measure(void)
     yield();
     ring_best = 1e9;
     for (int slice = 0; slice < SLICES; slice++) {
+        bench_set_inexact(0);
         int64_t begin = bench_now_ns();
         for (size_t i = 0; i < rounds; i++)
             yield();
@@ -81,8 +90,8 @@ static void yield_and_measure(void)
 
 void floor_bench_yield(size_t n)
 {
-    int guarded;
-    struct floor_block **blocks = floor_stacks(n, &guarded);
+    struct floor_block **blocks = floor_blocks(n);
+    int guarded = floor_stacks(blocks, n);
 
     for (size_t i = 0; i < n; i++) {
         floor_prepare(blocks[i], i == 0 ? yield_and_measure : yield_forever);
@@ -111,11 +120,12 @@ static int do_nothing(void *arg)
 
 void floor_bench_spawn(void)
 {
-    int guarded;
-    struct floor_block *block = floor_stacks(1, &guarded)[0];
+    struct floor_block *block;
     double best = 1e9;
 
+    floor_stacks(&block, 1);
     for (int slice = 0; slice < SLICES; slice++) {
+        bench_set_inexact(0);
         int64_t begin = bench_now_ns();
         for (int i = 0; i < PAIRS; i++) {
             block->fn = do_nothing;

@@ -7,9 +7,9 @@ import process
 import report
 
 # Fields of a run that are shown beside its value.
-EXTRA = ("batch_100_ns", "p99_us", "nanosleep_p50_us", "nanosleep_p99_us",
-         "wall_s", "peak_rss_mib", "mappings", "finished", "spawn_ns",
-         "guarded")
+EXTRA = ("flags_differ_ns", "batch_100_ns", "p99_us", "nanosleep_p50_us",
+         "nanosleep_p99_us", "wall_s", "peak_rss_mib", "mappings", "finished",
+         "spawn_ns", "guarded")
 
 # A million greenlets take a while, and their memory does not vary.
 MILLION_PAIRS = 3
