@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* run/action.c - what the program wants done about each signal.
+ *
+ * The kernel gets our handler wherever the program has one, with an empty mask
+ * and SA_NODEFER: masks are ours to keep (mask.c). SA_RESTART is not passed on
+ * either: a raw call of ours must come back when a signal was recorded, and
+ * dispatch.c makes it again. Default actions and SIG_IGN stay with the kernel,
+ * so exit status, core files and job control are as without us. */
+#include "run/run.h"
+
+#define SA_RESTORER_FLAG 0x04000000ul
+
+static struct tn__run_action actions[TN__RUN_SIGNALS + 1];
+
+struct tn__run_action *tn__run_action_of(int sig)
+{
+    TN_ASSERT(sig > 0 && sig <= TN__RUN_SIGNALS);
+    return &actions[sig];
+}
+
+static bool is_function(const struct tn__run_action *a)
+{
+    return a->handler != (void *)SIG_DFL && a->handler != (void *)SIG_IGN;
+}
+
+bool tn__run_has_handler(int sig)
+{
+    return is_function(tn__run_action_of(sig));
+}
+
+long tn__run_action_load(int sig, const struct tn__run_action *action)
+{
+    struct tn__run_action a = *action;
+
+    if (is_function(&a)) {
+        a.flags |= SA_RESTORER_FLAG;
+        a.restorer = (void *)tn__run_restore;
+    }
+    return tn__raw4(SYS_rt_sigaction, sig, (long)&a, 0, sizeof a.mask);
+}
+
+/* With --stats, a signal that would end the program passes through us, so that
+ * the summary is printed. */
+static bool is_watched(int sig)
+{
+    return tn__run.stats_ns >= 0 && actions[sig].handler == (void *)SIG_DFL &&
+           (sig == SIGINT || sig == SIGTERM || sig == SIGHUP);
+}
+
+/* Give the kernel what follows from what the program wants. */
+static long load(int sig)
+{
+    static const unsigned long keep = SA_ONSTACK | SA_NOCLDSTOP | SA_NOCLDWAIT;
+    struct tn__run_action a = actions[sig];
+
+    if (is_function(&a) || is_watched(sig)) {
+        a.handler = (void *)tn__run_on_signal;
+        a.flags = (a.flags & keep) | SA_SIGINFO | SA_NODEFER;
+        a.mask = 0;
+    }
+    return tn__run_action_load(sig, &a);
+}
+
+void tn__run_actions_init(void)
+{
+    for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++) {
+        tn__raw4(SYS_rt_sigaction, sig, 0, (long)&actions[sig],
+                 sizeof actions[sig].mask);
+        if (sig != SIGSYS && is_watched(sig))
+            load(sig);
+    }
+}
+
+void tn__run_actions_go_native(void)
+{
+    for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++)
+        if (is_function(&actions[sig]) || is_watched(sig) || sig == SIGSYS)
+            tn__raw4(SYS_rt_sigaction, sig, (long)&actions[sig], 0,
+                     sizeof actions[sig].mask);
+}
+
+long tn__run_rt_sigaction(struct tn__run_call *c)
+{
+    int sig = (int)c->a[0];
+    const struct tn__run_action *wanted = (const void *)c->a[1];
+    struct tn__run_action *old = (void *)c->a[2];
+    struct tn__run_action before;
+    long r;
+
+    if (c->a[3] != sizeof before.mask || sig < 1 || sig > TN__RUN_SIGNALS ||
+        sig == SIGKILL || sig == SIGSTOP)
+        return tn__run_kernel(c);
+    before = actions[sig];
+    if (wanted) {
+        actions[sig] = *wanted;
+        actions[sig].mask &= ~(tn__run_bit(SIGSYS) | tn__run_bit(SIGKILL) |
+                               tn__run_bit(SIGSTOP));
+        r = sig == SIGSYS ? 0 : load(sig);
+        if (r < 0) {
+            actions[sig] = before;
+            return r;
+        }
+    }
+    if (old)
+        *old = before;
+    return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* run/altstack.c - one alternate signal stack per green thread, and the
+ * program's own rt_sigreturn().
+ *
+ * The kernel knows one. It gets that of the green thread that is about to go
+ * back to its program, if it has one or if another's is still loaded: programs
+ * without them pay nothing. A frame of a trap carries it too, and the kernel
+ * takes it from there at the end of the handler. */
+#include "run/run.h"
+
+static bool is_on(const stack_t *alt, const ucontext_t *uc)
+{
+    char here;
+    const char *sp = uc ? (const char *)uc->uc_mcontext.gregs[REG_RSP] : &here;
+
+    return alt->ss_sp && sp >= (char *)alt->ss_sp &&
+           sp < (char *)alt->ss_sp + alt->ss_size;
+}
+
+static void load(struct tn__run_green *green)
+{
+    stack_t alt = green->alt;
+
+    if (!alt.ss_sp)
+        alt.ss_flags = SS_DISABLE;
+    /* It fails while we run on the one that is loaded; then nothing is lost,
+     * since that is this green thread's own. */
+    tn__raw3(SYS_sigaltstack, (long)&alt, 0, 0);
+    tn__run.alt_owner = alt.ss_sp ? green : NULL;
+}
+
+void tn__run_altstack_load(struct tn__run_green *green)
+{
+    if (tn__run.alt_owner == (green->alt.ss_sp ? green : NULL))
+        return;
+    load(green);
+}
+
+long tn__run_sigaltstack(struct tn__run_call *c)
+{
+    struct tn__run_green *green = tn__run_self();
+    const stack_t *wanted = (const void *)c->a[0];
+    stack_t *old = (void *)c->a[1];
+    stack_t before = green->alt;
+    bool is_there = is_on(&before, c->uc);
+
+    if (!before.ss_sp)
+        before.ss_flags = SS_DISABLE;
+    else if (is_there)
+        before.ss_flags |= SS_ONSTACK;
+    if (wanted) {
+        stack_t alt = *wanted;
+
+        if (is_there)
+            return -EPERM;
+        if (alt.ss_flags & SS_DISABLE)
+            alt = (stack_t){.ss_flags = SS_DISABLE};
+        else if (alt.ss_size < 2048)
+            return -ENOMEM;
+        green->alt = alt;
+        load(green);
+    }
+    if (old)
+        *old = before;
+    return 0;
+}
+
+/* The program returns from a signal frame by itself (our handlers return by
+ * tn__run_restore). The kernel shall take from it what we keep. */
+long tn__run_rt_sigreturn(struct tn__run_call *c)
+{
+    struct tn__run_green *green = tn__run_self();
+    void *frame;
+    ucontext_t *uc;
+
+    TN_ASSERT(c->uc != NULL);
+    frame = (void *)c->uc->uc_mcontext.gregs[REG_RSP];
+    uc = frame;
+    tn__run_mask_set(green, *(tn__run_set *)(void *)&uc->uc_sigmask);
+    if (!(uc->uc_stack.ss_flags & SS_DISABLE))
+        green->alt = uc->uc_stack;
+    tn__run_leave();
+    tn__run_frame_settle(green, uc);
+    tn__run_sigreturn(frame);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* run/connect.c - accept, connect and sendfile on sockets that block.
+ *
+ * These have no flag that says "do not wait". Where there is no other way, the
+ * description gets O_NONBLOCK for the time of the one system call: nothing of
+ * ours runs in between, and only another process that shares it could see. */
+#include "run/run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+enum { BACKOFF_MIN_NS = 200000, BACKOFF_MAX_NS = 10000000 };
+
+/* The call, on a description that has O_NONBLOCK while it lasts. */
+static long without_waiting(struct tn__run_call *c, int fd)
+{
+    long flags = tn__raw3(SYS_fcntl, fd, F_GETFL, 0), r;
+
+    if (flags < 0)
+        return flags;
+    tn__raw3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+    r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
+    tn__raw3(SYS_fcntl, fd, F_SETFL, flags);
+    return r;
+}
+
+static bool is_blocking(int fd, struct tn__run_fd **ret_fd)
+{
+    struct tn__run_fd *f = tn__run_fd_get(fd);
+
+    if (!f || f->is_file || tn__run_fd_is_nonblock(fd, f))
+        return false;
+    *ret_fd = f;
+    return true;
+}
+
+static tn_time deadline_of(const struct tn__run_fd *f, int direction)
+{
+    int64_t span = f->timeout_ns[direction];
+
+    return span ? tn__clock_after(tn__clock_now(), span) : TN_FOREVER;
+}
+
+/* ---- accept ---- */
+
+/* Other processes may take the connection that poll() has seen. */
+static long accept_shared(struct tn__run_call *c, tn_time deadline)
+{
+    for (;;) {
+        long r = without_waiting(c, (int)c->a[0]);
+
+        if (r != -EAGAIN)
+            return r;
+        r = tn__run_wait_fd((int)c->a[0], POLLIN, deadline, "accept");
+        if (r <= 0)
+            return r < 0 ? r : -EAGAIN;
+    }
+}
+
+static long accept_one(struct tn__run_call *c, int flags)
+{
+    struct tn__op op = {.code = TN__OP_ACCEPT, .fd = (int)c->a[0],
+                        .addr = (struct sockaddr *)c->a[1],
+                        .addr_len = (unsigned *)c->a[2], .flags = flags};
+    struct tn__run_fd *f;
+    tn_time deadline;
+    long r;
+
+    if (!is_blocking((int)c->a[0], &f))
+        return tn__run_kernel(c);
+    deadline = deadline_of(f, TN__RUN_IN);
+    if (tn__run.has_forked)
+        return accept_shared(c, deadline);
+    r = tn__hub_io(&tn__run_hub, &op, deadline, "accept");
+    if (r == -ECANCELED)
+        return -EINTR;
+    return r == -ETIME ? -EAGAIN : r;
+}
+
+long tn__run_accept(struct tn__run_call *c)
+{
+    return accept_one(c, 0);
+}
+
+long tn__run_accept4(struct tn__run_call *c)
+{
+    return accept_one(c, (int)c->a[3]);
+}
+
+/* ---- connect ---- */
+
+/* The backlog of a local socket is full: the kernel would wait for room, and
+ * has no event for it. */
+static long knock_again(struct tn__run_call *c, tn_time deadline)
+{
+    int64_t backoff = BACKOFF_MIN_NS;
+    long r;
+
+    do {
+        tn_time until = tn__clock_after(tn__clock_now(), backoff);
+
+        if (until > deadline)
+            return -EAGAIN;
+        r = tn__run_sleep_until(until, "connect");
+        if (r < 0)
+            return r;
+        if (backoff < BACKOFF_MAX_NS)
+            backoff *= 2;
+        r = without_waiting(c, (int)c->a[0]);
+    } while (r == -EAGAIN);
+    return r;
+}
+
+long tn__run_connect(struct tn__run_call *c)
+{
+    struct tn__op op = {.code = TN__OP_CONNECT, .fd = (int)c->a[0]};
+    struct tn__run_fd *f;
+    tn_time deadline;
+    long r;
+
+    if (!is_blocking((int)c->a[0], &f))
+        return tn__run_kernel(c);
+    deadline = deadline_of(f, TN__RUN_OUT);
+    r = without_waiting(c, (int)c->a[0]);
+    if (r == -EAGAIN)
+        r = knock_again(c, deadline);
+    if (r != -EINPROGRESS && r != -EALREADY)
+        return r;
+    r = tn__hub_io(&tn__run_hub, &op, deadline, "connect");
+    if (r == -ECANCELED)
+        return -EINTR;
+    return r == -ETIME ? -EINPROGRESS : r;
+}
+
+/* ---- sendfile ---- */
+
+long tn__run_sendfile(struct tn__run_call *c)
+{
+    struct tn__run_call part = *c;
+    struct tn__run_fd *f;
+    long total = 0, r;
+
+    if (!is_blocking((int)c->a[0], &f))
+        return tn__run_kernel(c);
+    while (total < c->a[3]) {
+        part.a[3] = c->a[3] - total;
+        r = without_waiting(&part, (int)c->a[0]);
+        if (r == 0)
+            break;
+        if (r > 0) {
+            total += r;
+            continue;
+        }
+        if (r == -EAGAIN)
+            r = tn__run_wait_fd((int)c->a[0], POLLOUT,
+                                deadline_of(f, TN__RUN_OUT), "sendfile");
+        if (r <= 0)
+            return total ? total : r < 0 ? r : -EAGAIN;
+    }
+    return total;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* run/entry.S - the only system call instructions of the engine.
+ *
+ * They lie in a section of their own, and exactly that section is what Syscall
+ * User Dispatch is told to let through: any other `syscall` in the process
+ * traps, the rest of the engine included. The section holds
+ *   tn__raw              a system call
+ *   tn__run_restore      where signal handlers of ours return to
+ *   tn__run_sigreturn    rt_sigreturn() done for the program
+ *   tn__run_spawn        a clone() whose child goes on in the program
+ * Outside of it are
+ *   tn__run_enter        leave the engine for a saved set of registers
+ *   tn__run_trap         a system call that does trap
+ *
+ * struct tn__run_regs (run.h) is the order in which registers are saved: that
+ * of the kernel's struct sigcontext. */
+
+    .set R8, 0
+    .set R9, 8
+    .set R10, 16
+    .set R11, 24
+    .set R12, 32
+    .set R13, 40
+    .set R14, 48
+    .set R15, 56
+    .set RDI, 64
+    .set RSI, 72
+    .set RBP, 80
+    .set RBX, 88
+    .set RDX, 96
+    .set RCX, 112
+    .set RSP, 120
+    .set RIP, 128
+
+    .section .text.tn_exempt, "ax", @progbits
+    .globl  tn__run_exempt_start
+    .hidden tn__run_exempt_start
+tn__run_exempt_start:
+
+/* long tn__raw(long nr, long a, long b, long c, long d, long e, long f) */
+    .globl  tn__raw
+    .hidden tn__raw
+    .type   tn__raw, @function
+    .p2align 4
+tn__raw:
+    .cfi_startproc
+    endbr64
+    movq    %rdi, %rax
+    movq    %rsi, %rdi
+    movq    %rdx, %rsi
+    movq    %rcx, %rdx
+    movq    %r8, %r10
+    movq    %r9, %r8
+    movq    8(%rsp), %r9
+    .globl  tn__raw_syscall
+    .hidden tn__raw_syscall
+tn__raw_syscall:
+    syscall
+    ret
+    .cfi_endproc
+    .size   tn__raw, . - tn__raw
+
+/* long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs)
+ *
+ * A clone() that shares memory and gives the child a stack of its own. The
+ * parent returns; the child has the registers `regs` as if the program's own
+ * instruction had made the call. It never touches this stack. */
+    .globl  tn__run_spawn
+    .hidden tn__run_spawn
+    .type   tn__run_spawn, @function
+    .p2align 4
+tn__run_spawn:
+    .cfi_startproc
+    endbr64
+    pushq   %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbx, 0
+    movq    %rdi, %rax
+    movq    %rdx, %rbx
+    movq    %rsi, %rcx
+    movq    (%rcx), %rdi
+    movq    8(%rcx), %rsi
+    movq    16(%rcx), %rdx
+    movq    24(%rcx), %r10
+    movq    32(%rcx), %r8
+    movq    40(%rcx), %r9
+    syscall
+    testq   %rax, %rax
+    jz      1f
+    popq    %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbx
+    ret
+1:  .cfi_undefined rip
+    movq    R8(%rbx), %r8
+    movq    R9(%rbx), %r9
+    movq    R10(%rbx), %r10
+    movq    R11(%rbx), %r11
+    movq    R12(%rbx), %r12
+    movq    R13(%rbx), %r13
+    movq    R14(%rbx), %r14
+    movq    R15(%rbx), %r15
+    movq    RDI(%rbx), %rdi
+    movq    RSI(%rbx), %rsi
+    movq    RBP(%rbx), %rbp
+    movq    RDX(%rbx), %rdx
+    movq    RIP(%rbx), %rcx
+    movq    RBX(%rbx), %rbx
+    jmpq    *%rcx
+    .cfi_endproc
+    .size   tn__run_spawn, . - tn__run_spawn
+
+/* void tn__run_sigreturn(void *frame): rt_sigreturn with the stack pointer at
+ * `frame`. */
+    .globl  tn__run_sigreturn
+    .hidden tn__run_sigreturn
+    .type   tn__run_sigreturn, @function
+    .p2align 4
+tn__run_sigreturn:
+    .cfi_startproc
+    .cfi_undefined rip
+    endbr64
+    movq    %rdi, %rsp
+    movq    $15, %rax
+    syscall
+    ud2
+    .cfi_endproc
+    .size   tn__run_sigreturn, . - tn__run_sigreturn
+
+/* Where the kernel sends the end of a handler. Unwinders know these very bytes
+ * (mov $15,%rax; syscall) when they find no CFI for them, and for that reason
+ * there is none; the nop keeps the address before out of the function above.
+ * gdb wants the name too. */
+    .globl  tn__run_restore
+    .hidden tn__run_restore
+    .p2align 4
+    nop
+    .type   __restore_rt, @function
+__restore_rt:
+tn__run_restore:
+    movq    $15, %rax
+    syscall
+    ud2     /* the kernel looks at the address after the call: inside, too */
+    .size   __restore_rt, . - __restore_rt
+
+    .globl  tn__run_exempt_end
+    .hidden tn__run_exempt_end
+tn__run_exempt_end:
+
+    .text
+
+/* void tn__run_enter(const struct tn__run_regs *regs): go on in the program
+ * with these registers and 0 in rax. rcx is lost, as in a system call. */
+    .globl  tn__run_enter
+    .hidden tn__run_enter
+    .type   tn__run_enter, @function
+    .p2align 4
+tn__run_enter:
+    .cfi_startproc
+    .cfi_undefined rip
+    endbr64
+    movq    R8(%rdi), %r8
+    movq    R9(%rdi), %r9
+    movq    R10(%rdi), %r10
+    movq    R11(%rdi), %r11
+    movq    R12(%rdi), %r12
+    movq    R13(%rdi), %r13
+    movq    R14(%rdi), %r14
+    movq    R15(%rdi), %r15
+    movq    RSI(%rdi), %rsi
+    movq    RBP(%rdi), %rbp
+    movq    RBX(%rdi), %rbx
+    movq    RDX(%rdi), %rdx
+    movq    RSP(%rdi), %rsp
+    movq    RIP(%rdi), %rcx
+    movq    RDI(%rdi), %rdi
+    xorl    %eax, %eax
+    jmpq    *%rcx
+    .cfi_endproc
+    .size   tn__run_enter, . - tn__run_enter
+
+/* long tn__run_trap(long nr, const long a[6]): made outside of the section that
+ * may, so that it arrives in trap.c with a full set of registers. */
+    .globl  tn__run_trap
+    .hidden tn__run_trap
+    .type   tn__run_trap, @function
+    .p2align 4
+tn__run_trap:
+    .cfi_startproc
+    endbr64
+    movq    %rdi, %rax
+    movq    %rsi, %rcx
+    movq    (%rcx), %rdi
+    movq    8(%rcx), %rsi
+    movq    16(%rcx), %rdx
+    movq    24(%rcx), %r10
+    movq    32(%rcx), %r8
+    movq    40(%rcx), %r9
+    syscall
+    ret
+    .cfi_endproc
+    .size   tn__run_trap, . - tn__run_trap
+
+    .section .note.GNU-stack, "", @progbits
+
+    .section .note.gnu.property, "a"
+    .p2align 3
+    .long   4
+    .long   16
+    .long   5
+    .asciz  "GNU"
+    .long   0xc0000002
+    .long   4
+    .long   1
+    .long   0

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* run/fd.c - the program's descriptors, and ours among them.
+ *
+ * Every way to close a descriptor passes through here, so the loop may keep
+ * what it knows of one (TN__FD_TRACKED) until then. Whoever waits on it at that
+ * moment is woken with EBADF.
+ *
+ * Whether a description has O_NONBLOCK is remembered. A change seen on one
+ * number may be a change of others, if there were duplicates or children ever;
+ * then all are asked for anew.
+ *
+ * The engine's own descriptors live near the end of the table, where few
+ * programs go, and are denied: closing one is EBADF, and when the program wants
+ * the very number (dup2), ours moves. */
+#include "run/run.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+enum {
+    FDS_MAX = 1 << 20,
+    OURS_MAX = 64,
+    OURS_HIGH = 4096, /* a higher number would cost kernel memory */
+    OURS_ROOM = 64,   /* below the limit */
+    LOCK_MIN_NS = 500000,
+    LOCK_MAX_NS = 20000000
+};
+
+static struct tn__run_fd *fds; /* FDS_MAX of them, mostly untouched */
+static int fds_top;            /* none is known from here on */
+static uint32_t changes = 1;   /* of O_NONBLOCK, on unknown descriptors */
+static bool has_duplicates;
+static int ours[OURS_MAX];
+static int n_ours;
+static long ours_base;
+
+int tn__run_fds_init(void)
+{
+    struct rlimit limit = {0, 0};
+
+    tn__raw3(SYS_getrlimit, RLIMIT_NOFILE, (long)&limit, 0);
+    ours_base = limit.rlim_cur > OURS_HIGH ? OURS_HIGH : (long)limit.rlim_cur;
+    ours_base = ours_base > 2 * OURS_ROOM ? ours_base - OURS_ROOM : 3;
+    fds = tn__sys_map(FDS_MAX * sizeof *fds);
+    return fds ? 0 : -ENOMEM;
+}
+
+/* ---- ours ---- */
+
+static int index_of_ours(int fd)
+{
+    for (int i = 0; i < n_ours; i++)
+        if (ours[i] == fd)
+            return i;
+    return -1;
+}
+
+bool tn__run_fd_is_ours(int fd)
+{
+    return index_of_ours(fd) >= 0;
+}
+
+void tn__run_fd_disown(int fd)
+{
+    int i = index_of_ours(fd);
+
+    if (i >= 0)
+        ours[i] = ours[--n_ours];
+}
+
+long tn__run_fd_hide(long fd)
+{
+    long high;
+
+    if (fd < 0 || n_ours == OURS_MAX)
+        return fd;
+    high = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ours_base);
+    if (high >= 0)
+        tn__raw1(SYS_close, fd);
+    else
+        high = fd;
+    ours[n_ours++] = (int)high;
+    return high;
+}
+
+void tn__run_fds_drop(void)
+{
+    while (n_ours > 0)
+        tn__raw1(SYS_close, ours[--n_ours]);
+}
+
+/* The program wants this number, and it is ours. */
+static long make_way(int fd)
+{
+    struct tn__loop *l = &tn__run_hub.loop;
+    int *user = fd == l->ep ? &l->ep : fd == l->wake_fd ? &l->wake_fd : NULL;
+    long moved;
+
+    if (!user)
+        return -EBUSY;
+    moved = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ours_base);
+    if (moved < 0)
+        return moved;
+    ours[index_of_ours(fd)] = *user = (int)moved;
+    return 0;
+}
+
+/* ---- the program's ---- */
+
+struct tn__run_fd *tn__run_fd_get(int fd)
+{
+    struct tn__run_fd *f = &fds[fd];
+    enum tn__fd_kind kind;
+
+    if (TN_UNLIKELY((unsigned)fd >= FDS_MAX))
+        return NULL;
+    if (TN_LIKELY(f->is_known))
+        return f;
+    if (tn__run_fd_is_ours(fd) && fd >= ours_base &&
+        (fd == tn__run_hub.loop.ep || fd == tn__run_hub.loop.wake_fd))
+        return NULL;
+    kind = tn__fd_kind_of(fd);
+    if (kind == TN__KIND_UNKNOWN)
+        return NULL;
+    f->is_file = kind == TN__KIND_FILE;
+    if (!f->is_file && tn__fd_track(&tn__run_hub.loop, fd, 0, kind) < 0)
+        return NULL;
+    f->is_known = true;
+    if (fd >= fds_top)
+        fds_top = fd + 1;
+    return f;
+}
+
+bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f)
+{
+    long flags;
+
+    if (TN_LIKELY(f->flags_as_of == changes))
+        return f->is_nonblock;
+    flags = tn__raw3(SYS_fcntl, fd, F_GETFL, 0);
+    f->is_nonblock = flags < 0 || (flags & O_NONBLOCK);
+    f->flags_as_of = changes;
+    return f->is_nonblock;
+}
+
+static void flags_changed(int fd, bool is_nonblock)
+{
+    struct tn__run_fd *f = tn__run_fd_get(fd);
+
+    if (fd <= 2 || has_duplicates || tn__run.has_forked)
+        changes++;
+    if (f) {
+        f->is_nonblock = is_nonblock;
+        f->flags_as_of = changes;
+    }
+}
+
+void tn__run_fd_forget(int fd)
+{
+    if ((unsigned)fd >= FDS_MAX)
+        return;
+    if (fds[fd].is_known)
+        tn__fd_closing(&tn__run_hub.loop, fd);
+    fds[fd] = (struct tn__run_fd){0};
+}
+
+long tn__run_close(struct tn__run_call *c)
+{
+    int fd = (int)c->a[0];
+
+    if (TN_UNLIKELY(tn__run_fd_is_ours(fd)))
+        return -EBADF;
+    tn__run_fd_forget(fd);
+    return tn__raw1(SYS_close, fd);
+}
+
+long tn__run_dup(struct tn__run_call *c)
+{
+    has_duplicates = true;
+    return tn__run_fd_is_ours((int)c->a[0]) ? -EBADF : tn__run_kernel(c);
+}
+
+static long replace(struct tn__run_call *c)
+{
+    int from = (int)c->a[0], to = (int)c->a[1];
+    long r = tn__raw3(SYS_fcntl, from, F_GETFD, 0);
+
+    if (r < 0 || tn__run_fd_is_ours(from))
+        return -EBADF;
+    if (tn__run_fd_is_ours(to)) {
+        r = make_way(to);
+        if (r < 0)
+            return r;
+    }
+    has_duplicates = true;
+    tn__run_fd_forget(to);
+    return tn__run_kernel(c);
+}
+
+long tn__run_dup2(struct tn__run_call *c)
+{
+    return c->a[0] == c->a[1] ? tn__run_kernel(c) : replace(c);
+}
+
+long tn__run_dup3(struct tn__run_call *c)
+{
+    return c->a[0] == c->a[1] ? -EINVAL : replace(c);
+}
+
+/* The lowest descriptor of ours from `fd` on; INT32_MAX: none. */
+static unsigned next_of_ours(unsigned fd)
+{
+    unsigned lowest = INT32_MAX;
+
+    for (int i = 0; i < n_ours; i++)
+        if ((unsigned)ours[i] >= fd && (unsigned)ours[i] < lowest)
+            lowest = (unsigned)ours[i];
+    return lowest;
+}
+
+long tn__run_close_range(struct tn__run_call *c)
+{
+    unsigned first = (unsigned)c->a[0], last = (unsigned)c->a[1];
+    long r = 0;
+
+    if (first > last || (c->a[2] & 4)) /* CLOSE_RANGE_CLOEXEC */
+        return tn__run_kernel(c);
+    for (unsigned fd = first; fd <= last && fd < (unsigned)fds_top; fd++)
+        tn__run_fd_forget((int)fd);
+    while (r == 0 && first <= last) {
+        unsigned stop = next_of_ours(first);
+
+        if (stop > first)
+            r = tn__raw3(SYS_close_range, first,
+                         stop <= last ? stop - 1 : last, c->a[2]);
+        if (stop >= last)
+            break;
+        first = stop + 1;
+    }
+    return r;
+}
+
+/* A lock that other threads of this process may hold: asked for again and
+ * again, since waiting in the kernel would stop them too. */
+static long lock(struct tn__run_call *c, int arg, long without_waiting)
+{
+    int64_t backoff = LOCK_MIN_NS;
+    long waiting = c->a[arg], r;
+
+    for (;;) {
+        c->a[arg] = without_waiting;
+        r = tn__raw3(c->nr, c->a[0], c->a[1], c->a[2]);
+        c->a[arg] = waiting;
+        if (r != -EAGAIN && r != -EACCES)
+            return r;
+        r = tn__run_sleep_until(tn__clock_after(tn__clock_now(), backoff),
+                                "lock");
+        if (r < 0)
+            return r;
+        if (backoff < LOCK_MAX_NS)
+            backoff *= 2;
+    }
+}
+
+long tn__run_flock(struct tn__run_call *c)
+{
+    if (c->a[1] & 4) /* LOCK_NB */
+        return tn__run_kernel(c);
+    return lock(c, 1, c->a[1] | 4);
+}
+
+long tn__run_fcntl(struct tn__run_call *c)
+{
+    int fd = (int)c->a[0];
+    long r;
+
+    if (TN_UNLIKELY(tn__run_fd_is_ours(fd)))
+        return -EBADF;
+    switch (c->a[1]) {
+    case F_SETFL:
+        r = tn__run_kernel(c);
+        if (r == 0)
+            flags_changed(fd, c->a[2] & O_NONBLOCK);
+        return r;
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+        has_duplicates = true;
+        return tn__run_kernel(c);
+    case F_SETLKW:
+        return lock(c, 1, F_SETLK);
+    case F_OFD_SETLKW:
+        return lock(c, 1, F_OFD_SETLK);
+    default:
+        return tn__run_kernel(c);
+    }
+}
+
+long tn__run_ioctl(struct tn__run_call *c)
+{
+    long r = tn__run_kernel(c);
+
+    if (r == 0 && (unsigned)c->a[1] == FIONBIO)
+        flags_changed((int)c->a[0], *(const int *)c->a[2] != 0);
+    return r;
+}
+
+long tn__run_setsockopt(struct tn__run_call *c)
+{
+    const struct timeval *t = (const void *)c->a[3];
+    struct tn__run_fd *f;
+    long r = tn__run_kernel(c);
+    bool is_in = c->a[2] == SO_RCVTIMEO;
+
+    if (r != 0 || c->a[1] != SOL_SOCKET || (!is_in && c->a[2] != SO_SNDTIMEO))
+        return r;
+    f = tn__run_fd_get((int)c->a[0]);
+    if (f && c->a[4] >= (long)sizeof *t) {
+        f->timeout_ns[is_in ? TN__RUN_IN : TN__RUN_OUT] =
+            t->tv_sec * 1000000000 + t->tv_usec * 1000;
+        f->has_timeout = f->timeout_ns[0] || f->timeout_ns[1];
+    }
+    return r;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* run/io.c - read, write and their kin on descriptors that block.
+ *
+ * A blocking call becomes an operation of the hub (loop/op.c makes it without
+ * blocking whatever the descriptor is); the description keeps the program's
+ * O_NONBLOCK. Where the program has set that itself, or asks with
+ * MSG_DONTWAIT, or the file never waits, the kernel does the call as it is.
+ *
+ * A blocking write returns when everything is written, so what the hub writes
+ * in part goes on here; so does a read with MSG_WAITALL. Once something was
+ * transferred an interruption gives that count, as in Linux. */
+#include "run/run.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* What the program is told when a wait of the hub ended without a result. */
+static long plain(long r)
+{
+    if (r == -ECANCELED)
+        return -EINTR;
+    return r == -ETIME ? -EAGAIN : r;
+}
+
+static tn_time deadline_of(const struct tn__run_fd *f, int direction)
+{
+    int64_t span = f->timeout_ns[direction];
+
+    return span ? tn__clock_after(tn__clock_now(), span) : TN_FOREVER;
+}
+
+/* The entry of a descriptor on which a call has to wait here; NULL: let the
+ * kernel do the call. */
+static struct tn__run_fd *blocking(long fd)
+{
+    struct tn__run_fd *f = tn__run_fd_get((int)fd);
+
+    if (!f || f->is_file || tn__run_fd_is_nonblock((int)fd, f))
+        return NULL;
+    return f;
+}
+
+static long wait_in(struct tn__op *op, struct tn__run_fd *f, const char *what)
+{
+    tn_time deadline =
+        TN_UNLIKELY(f->has_timeout) ? deadline_of(f, TN__RUN_IN) : TN_FOREVER;
+
+    return plain(tn__hub_io(&tn__run_hub, op, deadline, what));
+}
+
+static long wait_out(struct tn__op *op, struct tn__run_fd *f, const char *what)
+{
+    tn_time deadline =
+        TN_UNLIKELY(f->has_timeout) ? deadline_of(f, TN__RUN_OUT) : TN_FOREVER;
+
+    return plain(tn__hub_io(&tn__run_hub, op, deadline, what));
+}
+
+long tn__run_read(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    struct tn__op op = {.code = TN__OP_READ, .fd = (int)c->a[0],
+                        .buf = (void *)c->a[1], .len = (size_t)c->a[2]};
+
+    return f ? wait_in(&op, f, "read") : tn__run_kernel(c);
+}
+
+long tn__run_readv(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    struct tn__op op = {.code = TN__OP_READV, .fd = (int)c->a[0],
+                        .iov = (void *)c->a[1], .len = (size_t)c->a[2]};
+
+    return f ? wait_in(&op, f, "readv") : tn__run_kernel(c);
+}
+
+/* Go on with an operation that has a buffer, until all is written. `done` is
+ * what was written already, or an error. */
+static long write_rest(struct tn__op *op, struct tn__run_fd *f, long done,
+                       const char *what)
+{
+    long total = done, r;
+    size_t len = op->len;
+
+    while (total >= 0 && (size_t)total < len && done > 0) {
+        op->buf = (char *)op->buf + done;
+        op->len = len - (size_t)total;
+        r = wait_out(op, f, what);
+        if (r < 0)
+            return total;
+        done = r;
+        total += r;
+    }
+    return total;
+}
+
+static long write_all(struct tn__op *op, struct tn__run_fd *f,
+                      const char *what)
+{
+    long r = wait_out(op, f, what);
+
+    return TN_LIKELY(r == (long)op->len) ? r : write_rest(op, f, r, what);
+}
+
+long tn__run_write(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    struct tn__op op = {.code = TN__OP_WRITE, .fd = (int)c->a[0],
+                        .buf = (void *)c->a[1], .len = (size_t)c->a[2]};
+
+    return f ? write_all(&op, f, "write") : tn__run_kernel(c);
+}
+
+/* The rest of a vector of which `done` bytes are written, piece by piece. */
+static long write_pieces(struct tn__op *op, struct tn__run_fd *f,
+                         const struct iovec *iov, size_t n, long done)
+{
+    long total = done, skip = done, r;
+
+    for (size_t i = 0; i < n; i++) {
+        if ((size_t)skip >= iov[i].iov_len) {
+            skip -= (long)iov[i].iov_len;
+            continue;
+        }
+        op->buf = (char *)iov[i].iov_base + skip;
+        op->len = iov[i].iov_len - (size_t)skip;
+        r = write_all(op, f, "write");
+        if (r < 0)
+            return total;
+        total += r;
+        if ((size_t)r + (size_t)skip < iov[i].iov_len)
+            return total;
+        skip = 0;
+    }
+    return total;
+}
+
+long tn__run_writev(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    const struct iovec *iov = (const void *)c->a[1];
+    struct tn__op op = {.code = TN__OP_WRITEV, .fd = (int)c->a[0],
+                        .iov = iov, .len = (size_t)c->a[2]};
+    long r;
+
+    if (!f)
+        return tn__run_kernel(c);
+    r = wait_out(&op, f, "writev");
+    if (r <= 0)
+        return r;
+    op = (struct tn__op){.code = TN__OP_WRITE, .fd = (int)c->a[0]};
+    return write_pieces(&op, f, iov, (size_t)c->a[2], r);
+}
+
+/* ---- sockets ---- */
+
+/* A receive with MSG_WAITALL has got `total`: go on until all is there. */
+static long receive_rest(struct tn__op *op, struct tn__run_fd *f, long total)
+{
+    size_t len = op->len;
+    long r;
+
+    while ((size_t)total < len) {
+        struct tn__op next = {.code = TN__OP_RECV, .fd = op->fd,
+                              .buf = (char *)op->buf + total,
+                              .len = len - (size_t)total,
+                              .flags = op->flags};
+
+        r = wait_in(&next, f, "recv");
+        if (r <= 0)
+            break;
+        total += r;
+    }
+    return total;
+}
+
+long tn__run_recvfrom(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    int flags = (int)c->a[3];
+    struct tn__op op = {.code = TN__OP_RECV, .fd = (int)c->a[0],
+                        .buf = (void *)c->a[1], .len = (size_t)c->a[2],
+                        .flags = flags};
+    long r;
+
+    if (!f || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
+        return tn__run_kernel(c);
+    if (c->a[4] || c->a[5]) {
+        op.code = TN__OP_RECVFROM;
+        op.addr = (struct sockaddr *)c->a[4];
+        op.addr_len = (unsigned *)c->a[5];
+    }
+    r = wait_in(&op, f, "recv");
+    if ((flags & MSG_WAITALL) && !(flags & MSG_PEEK) && r > 0)
+        return receive_rest(&op, f, r);
+    return r;
+}
+
+long tn__run_sendto(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    struct tn__op op = {.code = TN__OP_SEND, .fd = (int)c->a[0],
+                        .buf = (void *)c->a[1], .len = (size_t)c->a[2],
+                        .flags = (int)c->a[3]};
+
+    if (!f || (op.flags & MSG_DONTWAIT))
+        return tn__run_kernel(c);
+    if (c->a[4]) {
+        op.code = TN__OP_SENDTO;
+        op.addr = (struct sockaddr *)c->a[4];
+        op.addr_n = (unsigned)c->a[5];
+    }
+    return write_all(&op, f, "send");
+}
+
+long tn__run_recvmsg(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    struct tn__op op = {.code = TN__OP_RECVMSG, .fd = (int)c->a[0],
+                        .msg = (struct msghdr *)c->a[1],
+                        .flags = (int)c->a[2]};
+
+    if (!f || (op.flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
+        return tn__run_kernel(c);
+    return wait_in(&op, f, "recvmsg");
+}
+
+long tn__run_sendmsg(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    struct msghdr *msg = (struct msghdr *)c->a[1];
+    struct tn__op op = {.code = TN__OP_SENDMSG, .fd = (int)c->a[0],
+                        .msg = msg, .flags = (int)c->a[2]};
+    long r;
+
+    if (!f || (op.flags & MSG_DONTWAIT))
+        return tn__run_kernel(c);
+    r = wait_out(&op, f, "sendmsg");
+    if (r <= 0)
+        return r;
+    op = (struct tn__op){.code = TN__OP_SEND, .fd = (int)c->a[0],
+                         .flags = (int)c->a[2]};
+    return write_pieces(&op, f, msg->msg_iov, msg->msg_iovlen, r);
+}
+
+/* recvmmsg() and sendmmsg(): a piece of the vector at a time, as much as there
+ * is without waiting, then wait. `enough` ends it after the first piece. */
+static long by_pieces(struct tn__run_call *c, int events, bool is_enough,
+                      tn_time deadline)
+{
+    const long size = (long)sizeof(struct mmsghdr);
+    long total = 0, r;
+
+    while (total < c->a[2]) {
+        r = tn__raw(c->nr, c->a[0], c->a[1] + total * size, c->a[2] - total,
+                    c->a[3] | MSG_DONTWAIT, 0, 0);
+        if (r > 0) {
+            total += r;
+            if (is_enough)
+                break;
+            continue;
+        }
+        if (r != -EAGAIN)
+            return total ? total : r;
+        r = tn__run_wait_fd((int)c->a[0], events, deadline, "mmsg");
+        if (r <= 0)
+            return total ? total : r < 0 ? r : -EAGAIN;
+    }
+    return total;
+}
+
+long tn__run_recvmmsg(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    long r;
+
+    if (!f || (c->a[3] & (MSG_DONTWAIT | MSG_ERRQUEUE)))
+        return tn__run_kernel(c);
+    if (!c->has_deadline) {
+        r = tn__run_deadline((const struct timespec *)c->a[4],
+                             CLOCK_MONOTONIC, false, &c->deadline);
+        if (r < 0)
+            return r;
+        c->has_deadline = true;
+    }
+    if (f->has_timeout && c->deadline == TN_FOREVER)
+        c->deadline = deadline_of(f, TN__RUN_IN);
+    return by_pieces(c, 1 /* POLLIN */, c->a[3] & MSG_WAITFORONE,
+                     c->deadline);
+}
+
+long tn__run_sendmmsg(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+
+    if (!f || (c->a[3] & MSG_DONTWAIT))
+        return tn__run_kernel(c);
+    return by_pieces(c, 4 /* POLLOUT */, false, deadline_of(f, TN__RUN_OUT));
+}

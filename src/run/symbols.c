@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* run/symbols.c - libc's hot functions, without the trap.
+ *
+ * Each does what libc's would: the call, errno, and cancellation. The names are
+ * in symbols.txt, which is also all that the engine exports. Whatever is not
+ * interposed, or called from within libc, arrives by the trap instead.
+ *
+ * libc's cancellation point makes itself cancellable by a signal for the time
+ * of its call. Here pthread_cancel() wakes its target, which finds itself by
+ * its FS base: pthread_t and FS base are the same address, in glibc and musl.
+ * The call then ends with EINTR, and pthread_testcancel() does the rest. */
+#include "run/run.h"
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+int *__errno_location(void); /* declared under another name by some libcs */
+
+/* The one place where an error goes from our convention to libc's. */
+static long result(long r)
+{
+    if (TN_LIKELY((unsigned long)r <= -4096ul))
+        return r;
+    *__errno_location() = (int)-r;
+    return -1;
+}
+
+/* A call that is a cancellation point. A negative errno on failure. */
+static long cancellable(struct tn__run_call *c)
+{
+    struct tn__run_green *green;
+    long r;
+
+    if (TN_UNLIKELY(!tn__run.is_on))
+        return tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4],
+                       c->a[5]);
+    green = tn__run_self();
+    tn__run.counts.by_symbol++;
+    c->can_cancel = true;
+    for (;;) {
+        green->is_poked = false;
+        pthread_testcancel();
+        r = tn__run_syscall(c);
+        if (TN_LIKELY(r != -EINTR) || !green->is_poked)
+            return r;
+    }
+}
+
+static long call3(long nr, long a, long b, long d)
+{
+    struct tn__run_call c = {.nr = nr, .a = {a, b, d, 0, 0, 0}};
+
+    return result(cancellable(&c));
+}
+
+static long call4(long nr, long a, long b, long d, long e)
+{
+    struct tn__run_call c = {.nr = nr, .a = {a, b, d, e, 0, 0}};
+
+    return result(cancellable(&c));
+}
+
+/* One that is no cancellation point. */
+static long quiet(struct tn__run_call *c)
+{
+    if (TN_UNLIKELY(!tn__run.is_on))
+        return tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4],
+                       c->a[5]);
+    tn__run.counts.by_symbol++;
+    return tn__run_syscall(c);
+}
+
+EXPORT ssize_t read(int fd, void *buf, size_t len)
+{
+    return call3(SYS_read, fd, (long)buf, (long)len);
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+    return call3(SYS_write, fd, (long)buf, (long)len);
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+    return call3(SYS_readv, fd, (long)iov, n);
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+    return call3(SYS_writev, fd, (long)iov, n);
+}
+
+EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
+                        __SOCKADDR_ARG addr, socklen_t *addr_len)
+{
+    struct tn__run_call c = {
+        .nr = SYS_recvfrom,
+        .a = {fd, (long)buf, (long)len, flags, (long)addr.__sockaddr__,
+              (long)addr_len}};
+
+    return result(cancellable(&c));
+}
+
+EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+    return call4(SYS_recvfrom, fd, (long)buf, (long)len, flags);
+}
+
+EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+                      __CONST_SOCKADDR_ARG addr, socklen_t addr_len)
+{
+    struct tn__run_call c = {
+        .nr = SYS_sendto,
+        .a = {fd, (long)buf, (long)len, flags, (long)addr.__sockaddr__,
+              addr_len}};
+
+    return result(cancellable(&c));
+}
+
+EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+    return call4(SYS_sendto, fd, (long)buf, (long)len, flags);
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+    return call3(SYS_recvmsg, fd, (long)msg, flags);
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    return call3(SYS_sendmsg, fd, (long)msg, flags);
+}
+
+EXPORT int accept(int fd, __SOCKADDR_ARG addr, socklen_t *addr_len)
+{
+    return (int)call3(SYS_accept, fd, (long)addr.__sockaddr__,
+                      (long)addr_len);
+}
+
+EXPORT int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *addr_len, int flags)
+{
+    return (int)call4(SYS_accept4, fd, (long)addr.__sockaddr__,
+                      (long)addr_len, flags);
+}
+
+EXPORT int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t addr_len)
+{
+    return (int)call3(SYS_connect, fd, (long)addr.__sockaddr__, addr_len);
+}
+
+EXPORT int poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    return (int)call3(SYS_poll, (long)fds, (long)n, ms);
+}
+
+EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                 const sigset_t *mask)
+{
+    struct timespec t = timeout ? *timeout : (struct timespec){0, 0};
+    struct tn__run_call c = {
+        .nr = SYS_ppoll,
+        .a = {(long)fds, (long)n, timeout ? (long)&t : 0, (long)mask,
+              sizeof(tn__run_set), 0}};
+
+    return (int)result(cancellable(&c));
+}
+
+EXPORT int select(int n, fd_set *in, fd_set *out, fd_set *urgent,
+                  struct timeval *timeout)
+{
+    struct tn__run_call c = {.nr = SYS_select,
+                             .a = {n, (long)in, (long)out, (long)urgent,
+                                   (long)timeout, 0}};
+
+    return (int)result(cancellable(&c));
+}
+
+EXPORT int pselect(int n, fd_set *in, fd_set *out, fd_set *urgent,
+                   const struct timespec *timeout, const sigset_t *mask)
+{
+    struct timespec t = timeout ? *timeout : (struct timespec){0, 0};
+    struct {
+        const sigset_t *mask;
+        size_t bytes;
+    } sixth = {mask, sizeof(tn__run_set)};
+    struct tn__run_call c = {.nr = SYS_pselect6,
+                             .a = {n, (long)in, (long)out, (long)urgent,
+                                   timeout ? (long)&t : 0, (long)&sixth}};
+
+    return (int)result(cancellable(&c));
+}
+
+EXPORT int epoll_wait(int ep, struct epoll_event *events, int n, int ms)
+{
+    return (int)call4(SYS_epoll_wait, ep, (long)events, n, ms);
+}
+
+EXPORT int epoll_pwait(int ep, struct epoll_event *events, int n, int ms,
+                       const sigset_t *mask)
+{
+    struct tn__run_call c = {.nr = SYS_epoll_pwait,
+                             .a = {ep, (long)events, n, ms, (long)mask,
+                                   sizeof(tn__run_set)}};
+
+    return (int)result(cancellable(&c));
+}
+
+EXPORT int nanosleep(const struct timespec *span, struct timespec *rest)
+{
+    return (int)call3(SYS_nanosleep, (long)span, (long)rest, 0);
+}
+
+EXPORT int clock_nanosleep(clockid_t clock, int flags,
+                           const struct timespec *t, struct timespec *rest)
+{
+    struct tn__run_call c = {
+        .nr = SYS_clock_nanosleep,
+        .a = {clock, flags, (long)t, (long)rest, 0, 0}};
+
+    return (int)-cancellable(&c);
+}
+
+/* The names are in parentheses because the tree's rules ban calls of them. */
+EXPORT int(usleep)(useconds_t us)
+{
+    struct timespec span = {us / 1000000, us % 1000000 * 1000};
+
+    return nanosleep(&span, NULL);
+}
+
+EXPORT unsigned sleep(unsigned seconds)
+{
+    struct timespec span = {seconds, 0};
+
+    return nanosleep(&span, &span) < 0 ? (unsigned)span.tv_sec : 0;
+}
+
+EXPORT int close(int fd)
+{
+    return (int)call3(SYS_close, fd, 0, 0);
+}
+
+EXPORT int dup2(int from, int to)
+{
+    struct tn__run_call c = {.nr = SYS_dup2, .a = {from, to, 0, 0, 0, 0}};
+
+    return (int)result(quiet(&c));
+}
+
+EXPORT int sched_yield(void)
+{
+    struct tn__run_call c = {.nr = SYS_sched_yield};
+
+    return (int)result(quiet(&c));
+}
+
+/* These need all registers of the caller: they take the trap after all. */
+static bool needs_trap(long nr)
+{
+    return nr == SYS_clone || nr == 435 /* clone3 */ || nr == SYS_fork ||
+           nr == SYS_vfork || nr == SYS_rt_sigreturn || nr == SYS_exit ||
+           nr == SYS_sigaltstack || nr == SYS_rt_sigprocmask;
+}
+
+EXPORT long syscall(long nr, ...)
+{
+    struct tn__run_call c = {.nr = nr};
+    va_list list;
+
+    va_start(list, nr);
+    for (int i = 0; i < 6; i++)
+        c.a[i] = va_arg(list, long);
+    va_end(list);
+    return result(needs_trap(nr) && tn__run.is_on ? tn__run_trap(nr, c.a)
+                                                  : quiet(&c));
+}
+
+EXPORT int pthread_cancel(pthread_t target)
+{
+    static int (*next)(pthread_t target);
+    int r;
+
+    if (!next)
+        next = (int (*)(pthread_t))dlsym(RTLD_NEXT, "pthread_cancel");
+    r = next(target);
+    if (r == 0 && tn__run.is_on) {
+        tn__run.in_engine = 1;
+        tn__run_poke((uint64_t)target);
+        tn__run_leave();
+    }
+    return r;
+}
