@@ -4,6 +4,7 @@
 import functools
 import os
 import pathlib
+import statistics
 import tempfile
 
 import load
@@ -37,12 +38,14 @@ def measure(context, name, command, program, connections, more):
                                connections)
         for who in ("native", "tendril")})
     for who, found in runs.items():
-        fields = dict(more) if who == "tendril" else {
-            key: value for key, value in more.items() if key != "goal"}
+        fields = {key: value for key, value in more.items()
+                  if key != "goal" or who == "tendril"}
         fields.update(report.medians(found, FIELDS))
         fields["cpu_s_per_million"] = report.medians(
             found, ("cpu_us",))["cpu_us"]
+        fields["memory_mib"] = memory(found)
         if who == "tendril" and "native" in runs:
+            fields["memory_ratio"] = memory(found) / memory(runs["native"])
             fields.update(report.ratio_fields(
                 "ratio", rates(found), rates(runs["native"])))
             fields.update(report.ratio_fields(
@@ -52,6 +55,13 @@ def measure(context, name, command, program, connections, more):
 
 def rates(runs):
     return [run["per_s"] for run in runs]
+
+
+def memory(runs):
+    """MiB of a server: its pages, page tables and kernel stacks."""
+    return statistics.median(run["rss_pte_mib"] +
+                             max(run["kernel_stack_kib"], 0) / 1024
+                             for run in runs)
 
 
 def per_cpu(runs):
