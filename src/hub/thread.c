@@ -2,9 +2,6 @@
 /* hub/thread.c - the hub of each OS thread, in the library: made on first use,
  * freed when its thread ends, configured by the environment. And what users may
  * ask of it. (The engine of `tendril run` has its own counterpart.) */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -32,7 +29,7 @@ static const struct tn__loop_ops *const backends[] = {
 #ifdef TN_HAVE_LIBEV
     &tn__loop_ev,
 #endif
-    /* sim */
+    &tn__loop_sim,
 };
 
 static const struct tn__loop_ops *choose_backend(void)
@@ -122,7 +119,9 @@ static int make_hub(struct tn_hub **ret)
     h->err = &errno;
     h->cxa = __cxa_get_globals ? __cxa_get_globals() : NULL;
     h->loop.seed = choose_seed();
-    h->sim_random = !strcmp(ops->name, "sim") ? h->loop.seed : 0;
+    h->sim_random = h->loop.seed;
+    if (ops == &tn__loop_sim && h->loop.seed)
+        h->detour = TN__DETOUR_RANDOM;
     r = tn__hub_init(h, ops, &h->main_g, (size_t)sysconf(_SC_PAGESIZE),
                      choose_guard());
     if (r < 0) {
@@ -209,8 +208,8 @@ int tn_hub_join(tn_time deadline)
             r = tn__hub_park(h, &h->is_joined, deadline, "tn_hub_join", -1);
         } else {
             /* Links or posts are due: the hub must run. */
-            h->is_tick_over = true;
-            tn__hub_yield(h);
+            h->detour |= TN__DETOUR_TICK;
+            r = tn__hub_yield(h);
         }
         h->joining = NULL;
     }

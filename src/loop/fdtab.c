@@ -21,9 +21,6 @@
  *
  * Entries live in chunks that never move, since operations are linked to
  * them. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -32,7 +29,12 @@
 #include "base/sys.h"
 #include "loop/loop.h"
 
-enum { HUP_EVENTS = POLLHUP | POLLERR | POLLRDHUP };
+enum {
+    HUP_EVENTS = POLLHUP | POLLERR | POLLRDHUP,
+    /* What tn__fdtab_event() is told of, and all that one may ask for. */
+    EVENTS = POLLIN | POLLOUT | POLLPRI | HUP_EVENTS,
+    POLL_EVENTS = EVENTS | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND
+};
 
 struct tn__fd *tn__fdtab_peek(struct tn__loop *l, int fd)
 {
@@ -133,8 +135,7 @@ static void learn_from(const struct tn__op *op, struct tn__fd *f, long r)
     }
 }
 
-/* The events that those parked on `f` wait for. */
-static int wanted(const struct tn__fd *f)
+int tn__fdtab_wanted(const struct tn__fd *f)
 {
     int events = 0;
 
@@ -144,7 +145,15 @@ static int wanted(const struct tn__fd *f)
         events |= POLLOUT;
     for (struct tn__list *n = f->poll.next; n != &f->poll; n = n->next)
         events |= TN_CONTAINER(n, struct tn__op, link)->flags;
-    return events;
+    return events & POLL_EVENTS;
+}
+
+/* Not the same as nothing wanted: a poll() may ask for no event, and waits for
+ * errors then. */
+static bool is_idle(const struct tn__fd *f)
+{
+    return tn__list_is_empty(&f->in) && tn__list_is_empty(&f->out) &&
+           tn__list_is_empty(&f->poll);
 }
 
 static long park(struct tn__loop *l, struct tn__op *op)
@@ -155,10 +164,11 @@ static long park(struct tn__loop *l, struct tn__op *op)
     if (!f)
         return -ENOMEM;
     tn__list_insert(list_of(f, op), &op->link);
-    if (!(f->flags & TN__FD_TRACKED) || !(f->flags & TN__FD_REGISTERED)) {
+    if (!(f->flags & TN__FD_TRACKED) || !(f->flags & TN__FD_REGISTERED) ||
+        l->ops->is_level) {
         if ((f->flags & TN__FD_TRACKED) && !(f->flags & TN__FD_STREAM))
             tn__fd_learn(op->fd, f);
-        r = l->ops->arm(l, op->fd, f, wanted(f));
+        r = l->ops->arm(l, op->fd, f, tn__fdtab_wanted(f));
         if (r < 0) {
             tn__list_remove(&op->link);
             return r;
@@ -218,7 +228,7 @@ void tn__loop_cancel(struct tn__loop *l, struct tn__op *op)
         return;
     unpark(l, op);
     f = tn__fdtab_peek(l, op->fd);
-    if (f && !(f->flags & TN__FD_TRACKED) && wanted(f) == 0)
+    if (f && !(f->flags & TN__FD_TRACKED) && is_idle(f))
         l->ops->disarm(l, op->fd, f);
 }
 
@@ -252,11 +262,24 @@ static void serve_pollers(struct tn__loop *l, struct tn__fd *f, int events,
         long r = events & (op->flags | POLLHUP | POLLERR);
 
         n = n->next;
-        if (!is_fresh)
+        if (!is_fresh || (op->flags & ~EVENTS))
             r = tn__op_try(op, f);
         if (r != 0 && r != -EAGAIN)
             complete(l, op, r);
     }
+}
+
+static void fail_list(struct tn__loop *l, struct tn__list *list, long error)
+{
+    while (!tn__list_is_empty(list))
+        complete(l, TN_CONTAINER(list->next, struct tn__op, link), error);
+}
+
+static void fail_all(struct tn__loop *l, struct tn__fd *f, long error)
+{
+    fail_list(l, &f->in, error);
+    fail_list(l, &f->out, error);
+    fail_list(l, &f->poll, error);
 }
 
 void tn__fdtab_event(struct tn__loop *l, int fd, struct tn__fd *f, int events)
@@ -272,18 +295,12 @@ void tn__fdtab_event(struct tn__loop *l, int fd, struct tn__fd *f, int events)
     if (events & (POLLOUT | POLLHUP | POLLERR))
         serve(l, f, &f->out, POLLOUT);
     serve_pollers(l, f, events, is_fresh);
-    if (!(f->flags & TN__FD_TRACKED)) {
-        int events_left = wanted(f);
+    if (!(f->flags & TN__FD_TRACKED) && !is_idle(f)) {
+        int r = l->ops->arm(l, fd, f, tn__fdtab_wanted(f));
 
-        if (events_left)
-            l->ops->arm(l, fd, f, events_left);
+        if (r < 0)
+            fail_all(l, f, r); /* closed, but not by tn_close() */
     }
-}
-
-static void fail_all(struct tn__loop *l, struct tn__list *list, long error)
-{
-    while (!tn__list_is_empty(list))
-        complete(l, TN_CONTAINER(list->next, struct tn__op, link), error);
 }
 
 int tn__fd_track(struct tn__loop *l, int fd, int flags, enum tn__fd_kind kind)
@@ -299,9 +316,7 @@ int tn__fd_track(struct tn__loop *l, int fd, int flags, enum tn__fd_kind kind)
     f->flags = (uint8_t)(TN__FD_TRACKED | flags);
     f->kind = (uint8_t)kind;
     f->ready = POLLIN | POLLOUT;
-    if (wanted(f))
-        return l->ops->arm(l, fd, f, wanted(f));
-    return 0;
+    return is_idle(f) ? 0 : l->ops->arm(l, fd, f, tn__fdtab_wanted(f));
 }
 
 void tn__fd_closing(struct tn__loop *l, int fd)
@@ -310,9 +325,7 @@ void tn__fd_closing(struct tn__loop *l, int fd)
 
     if (!f)
         return;
-    fail_all(l, &f->in, -EBADF);
-    fail_all(l, &f->out, -EBADF);
-    fail_all(l, &f->poll, -EBADF);
+    fail_all(l, f, -EBADF);
     if (f->flags & TN__FD_REGISTERED)
         l->ops->disarm(l, fd, f);
     f->generation++;

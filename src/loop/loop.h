@@ -107,6 +107,7 @@ enum { TN__FD_CHUNK = 1024, TN__FD_CHUNKS = 65536 };
 
 struct tn__loop_ops {
     const char *name;
+    bool is_level; /* arm() must be called for each wait, also when tracked */
     int (*open)(struct tn__loop *l);
     void (*close)(struct tn__loop *l);
     /* See to it that `fd`'s events are reported; `events` are those waited for
@@ -168,6 +169,9 @@ struct tn__fd *tn__fdtab_get(struct tn__loop *l, int fd);
 
 /* The entry, or NULL if `fd` was never waited on. */
 struct tn__fd *tn__fdtab_peek(struct tn__loop *l, int fd);
+
+/* The events that those parked on `f` wait for. */
+int tn__fdtab_wanted(const struct tn__fd *f);
 
 /* `events` (POLLIN OUT PRI ERR HUP RDHUP) happened on `fd`: completes parked
  * operations in order for as long as they succeed. */
