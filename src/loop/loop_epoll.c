@@ -7,9 +7,6 @@
  * behind our back, while a duplicate of it lives on, is recognised by its old
  * generation and dropped. epoll offers no way to remove such a registration,
  * so when they keep coming the whole set is made anew. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -176,9 +173,9 @@ static int epoll_poll(struct tn__loop *l, tn_time until)
     if (until == TN_NOWAIT) {
         span = 0;
     } else if (until != TN_FOREVER) {
-        span = until - tn__clock_now();
-        if (span < 0)
-            span = 0;
+        tn_time now = tn__clock_now();
+
+        span = until > now ? until - now : 0;
     }
     n = tn__sys_epoll_wait(l->ep, events, EVENTS_MAX, span);
     if (n < 0)
