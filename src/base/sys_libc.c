@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* base/sys_libc.c - base/sys.h by libc's calls, for the library build. Each
  * returns a negative errno and leaves errno as it was. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include "base/sys.h"
 
 #include <errno.h>

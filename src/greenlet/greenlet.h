@@ -49,7 +49,6 @@ enum {
 struct tn__carry {
 #ifdef TN_ENGINE
     uint64_t fs_base; /* of the green thread: its thread pointer */
-    uint64_t sigmask; /* its signal mask, as the kernel has it */
 #else
     int err;          /* errno */
     unsigned cxa_n;   /* C++: uncaught exceptions */
@@ -58,29 +57,33 @@ struct tn__carry {
 };
 
 struct tn_greenlet {
+    /* The first cache line is what switching touches. */
     void *sp;                 /* saved context, while it does not run */
-    struct tn_hub *hub;       /* not owned; never changes */
     struct tn_greenlet *next; /* in the run queue */
+    struct tn_hub *hub;       /* not owned; never changes */
     uint8_t state;            /* enum tn_greenlet_state */
     uint8_t alert;            /* TN__ALERT_* */
     uint8_t begun;            /* TN__BEGUN_* */
     uint8_t timed_out;        /* TN__TIMED_*: how its wait ran out */
-    uint32_t refs;            /* references that users hold */
+    int resume_value;         /* what a call that left by a tail switch returns
+                               * when it is resumed */
     struct tn__carry carry;
+    uint32_t refs;            /* references that users hold */
+    uint8_t is_tail;          /* it is new, or left by a tail switch */
+    uint8_t is_links_due;     /* on tn_hub.ended */
+    int result;               /* once DONE */
     tn_greenlet_fn fn;
     void *arg;
-    int result;               /* once DONE */
     int wait_fd;              /* what it waits on, for reports; -1: none */
     const char *wait_what;    /* static string: the call it waits in */
     struct tn__timer timer;   /* the deadline of its wait */
     struct tn_timeout *scopes; /* innermost first */
     struct tn__list joiners;  /* of struct tn__joiner, on their stacks */
     struct tn__list links;    /* of tn_link (same first two fields) */
-    void *value;              /* what tn_switch() brought */
+    void **ret_value;         /* PASSIVE: where its tn_switch() wants what it
+                               * is sent; may be NULL */
     struct tn_greenlet *back; /* who resumed it last by tn_switch() */
     struct tn_greenlet *ended_next; /* among those whose links are due */
-    int switch_error;         /* what tn_throw() brought; 0: nothing */
-    uint8_t is_links_due;     /* on tn_hub.ended */
     uint64_t id;
     tn_time parked_at;        /* loop time at the last park; for reports */
     char name[TN__NAME_MAX];  /* "" : unnamed */

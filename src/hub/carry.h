@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* hub/carry.h - what a greenlet carries along beside its registers.
  *
+ * It is exchanged by the one that leaves, so that the one that is resumed has
+ * nothing to do and can be resumed straight in its user's code.
+ *
  * Library: errno, and C++'s exception globals where libstdc++ is linked. The
  * hub keeps the addresses of both, which cannot change, because a greenlet
  * never leaves its thread.
- * Engine: the FS base (a signal frame does not carry it) and the signal mask,
- * loaded by whoever resumes a green thread, only when they differ. */
+ * Engine: the FS base (a signal frame does not carry it), loaded by whoever
+ * resumes a green thread, only when it differs. Signal masks are never loaded:
+ * see src/run/mask.c. */
 #ifndef TN_HUB_CARRY_H
 #define TN_HUB_CARRY_H
 
@@ -16,31 +20,18 @@
 
 #ifdef TN_ENGINE
 
-void tn__run_load_sigmask(struct tn_hub *h, uint64_t mask);
-
-static inline void tn__carry_leave(struct tn_hub *h, struct tn_greenlet *g)
+/* The current greenlet (whose things the kernel and the CPU keep, or NULL if it
+ * is gone) gives way to `g`. The hub runs on whatever was loaded last. */
+static inline void tn__carry(struct tn_hub *h, struct tn_greenlet *from,
+                             struct tn_greenlet *g)
 {
-    (void)h;
-    (void)g;
-}
-
-/* Before the switch to `g`. The hub runs on whatever was loaded last. */
-static inline void tn__carry_load(struct tn_hub *h, struct tn_greenlet *g)
-{
+    (void)from;
     if (g == &h->hub_g)
         return;
     if (h->fs_base != g->carry.fs_base) {
         h->fs_base = g->carry.fs_base;
         __asm__ volatile("wrfsbase %0" : : "r"(g->carry.fs_base) : "memory");
     }
-    if (TN_UNLIKELY(h->sigmask != g->carry.sigmask))
-        tn__run_load_sigmask(h, g->carry.sigmask);
-}
-
-static inline void tn__carry_enter(struct tn_hub *h, struct tn_greenlet *g)
-{
-    (void)h;
-    (void)g;
 }
 
 #else
@@ -51,33 +42,24 @@ struct tn__cxa {
     unsigned uncaught;
 };
 
-static inline void tn__carry_leave(struct tn_hub *h, struct tn_greenlet *g)
+static inline void tn__carry(struct tn_hub *h, struct tn_greenlet *from,
+                             struct tn_greenlet *g)
 {
-    g->carry.err = *h->err;
-    if (TN_UNLIKELY(h->cxa != NULL)) {
-        struct tn__cxa *cxa = (struct tn__cxa *)(void *)h->cxa;
+    struct tn__cxa *cxa = (struct tn__cxa *)(void *)h->cxa;
 
-        g->carry.cxa_caught = cxa->caught;
-        g->carry.cxa_n = cxa->uncaught;
+    int *err = h->err;
+
+    if (from)
+        from->carry.err = *err;
+    *err = g->carry.err;
+    if (TN_LIKELY(!cxa))
+        return;
+    if (from) {
+        from->carry.cxa_caught = cxa->caught;
+        from->carry.cxa_n = cxa->uncaught;
     }
-}
-
-static inline void tn__carry_load(struct tn_hub *h, struct tn_greenlet *g)
-{
-    (void)h;
-    (void)g;
-}
-
-/* After `g` was resumed, or when it begins. */
-static inline void tn__carry_enter(struct tn_hub *h, struct tn_greenlet *g)
-{
-    *h->err = g->carry.err;
-    if (TN_UNLIKELY(h->cxa != NULL)) {
-        struct tn__cxa *cxa = (struct tn__cxa *)(void *)h->cxa;
-
-        cxa->caught = g->carry.cxa_caught;
-        cxa->uncaught = g->carry.cxa_n;
-    }
+    cxa->caught = g->carry.cxa_caught;
+    cxa->uncaught = g->carry.cxa_n;
 }
 
 #endif

@@ -101,7 +101,7 @@ void tn__hub_call_cancel(struct tn_hub *h, struct tn__hub_call *call)
 
 static bool can_be_woken(struct tn_hub *h)
 {
-    return h->first || h->timers.n || h->loop.n_parked || h->outside ||
+    return h->tail || h->timers.n || h->loop.n_parked || h->outside ||
            __atomic_load_n(&h->refs, __ATOMIC_ACQUIRE) > 1 ||
            __atomic_load_n(&h->posts, __ATOMIC_ACQUIRE);
 }
@@ -110,7 +110,7 @@ static tn_time poll_until(const struct tn_hub *h)
 {
     tn_time until = tn__heap_first(&h->timers);
 
-    if (h->first || until == TN_NOWAIT)
+    if (h->tail || until == TN_NOWAIT)
         return TN_NOWAIT;
     if (h->is_trim_due && h->trim_at < until)
         until = h->trim_at;
@@ -124,7 +124,7 @@ static void poll_loop(struct tn_hub *h)
     if (h->on_poll)
         h->on_poll(h);
     h->n_polls++;
-    if (l->n_armed || !h->first) {
+    if (l->n_armed || !h->tail) {
         int r = l->ops->poll(l, poll_until(h));
 
         if (r == -EINTR && h->on_interrupt)
@@ -141,7 +141,7 @@ static void hub_main(void *arg)
 
     tn__asan_enter(h, &h->hub_g);
     for (;;) {
-        h->is_tick_over = false;
+        h->detour &= ~(uint32_t)TN__DETOUR_TICK;
         tn__hub_run_links(h);
 #ifndef TN_ENGINE
         if (tn__hub_run_posts(h))
@@ -154,7 +154,7 @@ static void hub_main(void *arg)
         trim(h);
         h->calls = 0;
         h->tick_end = tn__clock_after(h->now, h->tick_ns);
-        if (h->first) {
+        if (h->tail) {
             h->is_trim_due = true;
             tn__hub_switch(h, &h->hub_g, tn__hub_pop(h));
         }
@@ -197,7 +197,6 @@ int tn__hub_init(struct tn_hub *h, const struct tn__loop_ops *ops,
 {
     int r;
 
-    h->last = &h->first;
     h->ended_last = &h->ended;
     h->tick_ns = TN__TICK_NS;
     h->refs = 1;

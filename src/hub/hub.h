@@ -39,18 +39,24 @@ struct tn__hub_call {
     void (*fn)(struct tn__hub_call *call);
 };
 
+/* Bits of tn_hub.detour. */
+enum {
+    TN__DETOUR_TICK = 1,  /* the tick is over: the hub is next */
+    TN__DETOUR_RANDOM = 2 /* the simulator's scheduler chooses */
+};
+
 struct tn__post; /* post.c */
 
 struct tn_hub {
     struct tn_greenlet *current;  /* the one that runs; &hub_g on the hub */
-    struct tn_greenlet *first;    /* run queue, FIFO */
-    struct tn_greenlet **last;    /* its end: where the next is hung */
+    struct tn_greenlet *tail;     /* run queue, FIFO: its last, whose `next` is
+                                   * its first; NULL: empty */
     uint32_t calls;               /* calls that may wait, in this tick */
-    uint32_t n_ready;             /* length of the run queue */
+    uint32_t detour;              /* TN__DETOUR_*: why the next to run is not
+                                   * simply the first of the queue */
     tn_time tick_end;             /* when this tick has lasted long enough */
 #ifdef TN_ENGINE
     uint64_t fs_base;             /* FS base that is loaded */
-    uint64_t sigmask;             /* signal mask that the kernel has */
 #else
     int *err;                     /* this thread's errno */
     unsigned char *cxa;           /* __cxa_get_globals(), or NULL */
@@ -65,7 +71,6 @@ struct tn_hub {
     struct tn__stack_pool stacks;
     tn_time now;                  /* as of the last poll */
     int64_t tick_ns;
-    bool is_tick_over;            /* the next to run is the hub */
     struct tn_greenlet *ended;    /* ended ones whose links must be called,
                                    * chained by ended_next, oldest first */
     struct tn_greenlet **ended_last;
@@ -84,7 +89,7 @@ struct tn_hub {
     uint64_t next_id;
     tn_time trim_at;              /* when memory is next given back */
     bool is_trim_due;             /* something ran since the last trim */
-    uint64_t sim_random;          /* state of the seeded scheduler; 0: FIFO */
+    uint64_t sim_random;          /* state of the seeded scheduler */
     tn_error_fn error_fn;
     void *error_arg;
     bool in_error_hook;
@@ -161,15 +166,12 @@ static inline void tn__hub_tick(struct tn_hub *h)
         tn__hub_tick_slow(h);
 }
 
-/* Go to the end of the run queue and let all others run. */
-void tn__hub_yield(struct tn_hub *h);
+/* Go to the end of the run queue and let all others run. Returns 0. */
+int tn__hub_yield(struct tn_hub *h);
 
 /* Switch to whoever is next; the current greenlet is lost (it has ended, and
  * its memory may be reused as soon as this leaves it). */
 _Noreturn void tn__hub_leave(struct tn_hub *h);
-
-/* The same, for a given one that is not in the queue. */
-_Noreturn void tn__hub_leave_for(struct tn_hub *h, struct tn_greenlet *to);
 
 /* Make `g` (the caller's block) a greenlet of this hub in state NEW, whose
  * context is g->sp. For the engine. */
@@ -202,6 +204,12 @@ void tn__hub_run_links(struct tn_hub *h);
 /* Wait until `g` has ended: 0 or why the wait ended. */
 int tn__hub_await(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline,
                   const char *what);
+
+/* ---- switch.c ---- */
+
+/* Settle what the tn_switch() of a PASSIVE greenlet, which is about to be
+ * resumed, returns. */
+void tn__hub_send(struct tn_hub *h, struct tn_greenlet *g, void *value);
 
 /* ---- post.c ---- */
 

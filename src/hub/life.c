@@ -48,8 +48,9 @@ void tn__greenlet_init(struct tn_hub *h, struct tn_greenlet *g,
     tn__list_init(&g->joiners);
     tn__list_init(&g->links);
     g->back = NULL;
-    g->switch_error = 0;
+    g->resume_value = 0;
     g->is_links_due = 0;
+    g->is_tail = 1;
     g->name[0] = '\0';
     g->id = ++h->next_id;
     h->n_spawned++;
@@ -135,8 +136,8 @@ void tn__hub_run_links(struct tn_hub *h)
 
 /* ---- running ---- */
 
-/* The end of `g`, on its own stack. */
-static _Noreturn void finish(struct tn_hub *h, struct tn_greenlet *g)
+/* The end of `g`, on its own stack. Does not return; a tail call. */
+static inline void finish(struct tn_hub *h, struct tn_greenlet *g)
 {
     struct tn_greenlet *back = g->back;
 
@@ -144,10 +145,11 @@ static _Noreturn void finish(struct tn_hub *h, struct tn_greenlet *g)
     if (g->refs == 0)
         recycle(h, g);
     if (TN_UNLIKELY(back && back->state == TN_GREENLET_PASSIVE)) {
-        back->value = NULL;
+        tn__hub_send(h, back, NULL);
         tn__hub_leave_for(h, back);
+        return;
     }
-    tn__hub_leave(h);
+    tn__hub_leave_for(h, tn__hub_pop(h));
 }
 
 /* Where every spawned greenlet begins. */
@@ -158,17 +160,16 @@ static void begin(void *arg)
     int result = -ECANCELED;
 
     tn__asan_enter(h, g);
-    tn__carry_enter(h, g);
     if (TN_UNLIKELY(g->begun == TN__BEGUN_NEVER)) {
         /* Killed in the run queue: it ended then, and this was its place. */
         g->state = TN_GREENLET_DONE;
         g->refs--;
-        finish(h, g);
+    } else {
+        g->begun = TN__BEGUN_YES;
+        if (TN_LIKELY(!(g->alert & TN__ALERT_KILL)))
+            result = g->fn(g->arg);
+        tn__greenlet_end(h, g, result);
     }
-    g->begun = TN__BEGUN_YES;
-    if (TN_LIKELY(!(g->alert & TN__ALERT_KILL)))
-        result = g->fn(g->arg);
-    tn__greenlet_end(h, g, result);
     finish(h, g);
 }
 
@@ -328,6 +329,7 @@ void tn_unref(tn_greenlet *g)
         tn__greenlet_end(g->hub, g, -ECANCELED);
     } else if (g->state == TN_GREENLET_PASSIVE && g != g->hub->main) {
         g->alert |= TN__ALERT_KILL;
+        g->resume_value = -ECANCELED;
         tn__hub_ready(g->hub, g);
     }
     tn__greenlet_unref(g);
@@ -395,6 +397,7 @@ static bool post_kill(struct tn_hub *h, struct tn_greenlet *g)
         return false;
     case TN_GREENLET_PASSIVE:
         g->alert |= TN__ALERT_KILL;
+        g->resume_value = -ECANCELED;
         tn__hub_ready(h, g);
         return false;
     default:

@@ -6,9 +6,6 @@
  * stack it was, how large, and how to raise it; then, and in every other case,
  * what was installed before gets the signal. It needs a stack of its own: each
  * hub's thread is given an alternate one, unless it has one. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -100,7 +100,7 @@ bool tn__hub_deadlock(struct tn_hub *h)
     if (main->state == TN_GREENLET_WAITING)
         main->timed_out = TN__TIMED_DEADLOCK;
     else if (main->state == TN_GREENLET_PASSIVE)
-        main->switch_error = -EDEADLK;
+        main->resume_value = -EDEADLK;
     else
         return false;
     tell(h);

@@ -8,104 +8,87 @@
 
 #include "hub/timeout.h"
 
-/* The hub, if the current greenlet may switch to `g`; NULL if not. */
-static struct tn_hub *hub_for(const struct tn_greenlet *g)
+void tn__hub_send(struct tn_hub *h, struct tn_greenlet *g, void *value)
+{
+    g->resume_value = g->alert ? tn__timeout_interrupt(h, g) : 0;
+    if (g->resume_value == 0 && g->ret_value)
+        *g->ret_value = value;
+}
+
+/* The current greenlet, if it may switch to `g`; else NULL. */
+static inline struct tn_greenlet *self_for(const struct tn_greenlet *g)
 {
     struct tn_hub *h = tn__hub_peek();
 
     if (TN_UNLIKELY(!g || !h || g->hub != h))
         return NULL;
-    return g->state == TN_GREENLET_PASSIVE || g->state == TN_GREENLET_NEW
-               ? h
-               : NULL;
+    if (TN_UNLIKELY(g->state != TN_GREENLET_PASSIVE &&
+                    g->state != TN_GREENLET_NEW))
+        return NULL;
+    return h->current;
 }
 
-/* What ends a switch besides a plain resume. */
-static int verdict(struct tn_hub *h, struct tn_greenlet *self)
+static inline int leave_for(struct tn_greenlet *self, struct tn_greenlet *g,
+                            void **ret_value)
 {
-    int r = self->switch_error;
-
-    self->switch_error = 0;
-    if (r)
-        return r;
-    return self->alert ? tn__timeout_interrupt(h, self) : 0;
-}
-
-static int switch_to(struct tn_hub *h, struct tn_greenlet *g, void *value,
-                     void **ret_value)
-{
-    struct tn_greenlet *self = h->current;
-
-    if (TN_UNLIKELY(self->alert)) {
-        int r = tn__hub_alert(h, self, TN_FOREVER);
-
-        if (r)
-            return r;
-    }
-    if (TN_UNLIKELY(g->state == TN_GREENLET_NEW))
-        h->n_alive++;
     self->state = TN_GREENLET_PASSIVE;
-    g->value = value;
+    self->ret_value = ret_value;
     g->back = self;
-    tn__hub_switch(h, self, g);
-    if (TN_UNLIKELY(self->switch_error || self->alert)) {
-        int r = verdict(h, self);
+    return tn__hub_switch_tail(self->hub, self, g);
+}
+
+/* What is not on the straight path of tn_switch(): the caller has an alert, or
+ * the target has one, or is new. */
+static __attribute__((noinline)) int switch_slow(struct tn_greenlet *self,
+                                                 struct tn_greenlet *g,
+                                                 void *value, void **ret_value)
+{
+    if (self->alert) {
+        int r = tn__hub_alert(self->hub, self, TN_FOREVER);
 
         if (r)
             return r;
     }
-    if (ret_value)
-        *ret_value = self->value;
-    return 0;
+    if (g->state == TN_GREENLET_NEW)
+        self->hub->n_alive++;
+    else
+        tn__hub_send(self->hub, g, value);
+    return leave_for(self, g, ret_value);
 }
 
 int tn_switch(tn_greenlet *g, void *value, void **ret_value)
 {
-    struct tn_hub *h = hub_for(g);
+    struct tn_greenlet *self = self_for(g);
 
-    if (TN_UNLIKELY(!h))
+    if (TN_UNLIKELY(!self))
         return -EINVAL;
-    return switch_to(h, g, value, ret_value);
+    if (TN_UNLIKELY(self->alert || g->alert || g->state == TN_GREENLET_NEW))
+        return switch_slow(self, g, value, ret_value);
+    g->resume_value = 0;
+    if (g->ret_value)
+        *g->ret_value = value;
+    return leave_for(self, g, ret_value);
 }
 
 int tn_throw(tn_greenlet *g, int error, void **ret_value)
 {
-    struct tn_hub *h = hub_for(g);
-    int r;
+    struct tn_greenlet *self = self_for(g);
 
-    if (!h || error >= 0)
+    if (!self || error >= 0)
         return -EINVAL;
     if (g->state == TN_GREENLET_NEW) {
-        h->n_alive++;
-        tn__greenlet_end(h, g, error);
+        self->hub->n_alive++;
+        tn__greenlet_end(self->hub, g, error);
         return 0;
     }
-    if (h->current->alert) {
-        r = tn__hub_alert(h, h->current, TN_FOREVER);
+    if (self->alert) {
+        int r = tn__hub_alert(self->hub, self, TN_FOREVER);
+
         if (r)
             return r;
     }
-    g->switch_error = error;
-    return switch_to(h, g, NULL, ret_value);
-}
-
-int tn_yield(void)
-{
-    struct tn_hub *h = tn__hub_peek();
-    int r;
-
-    if (TN_UNLIKELY(!h)) {
-        r = tn__hub_self(&h);
-        if (r < 0)
-            return r;
-    }
-    if (TN_UNLIKELY(h->current->alert)) {
-        r = tn__hub_alert(h, h->current, TN_FOREVER);
-        if (r)
-            return r;
-    }
-    tn__hub_yield(h);
-    return 0;
+    g->resume_value = error;
+    return leave_for(self, g, ret_value);
 }
 
 int tn_sleep(tn_time deadline)

@@ -49,50 +49,113 @@ static inline void tn__asan_enter(struct tn_hub *h, struct tn_greenlet *self)
 
 static inline void tn__hub_push(struct tn_hub *h, struct tn_greenlet *g)
 {
+    struct tn_greenlet *tail = h->tail;
+
     g->state = TN_GREENLET_READY;
-    g->next = NULL;
-    *h->last = g;
-    h->last = &g->next;
-    h->n_ready++;
+    if (tail) {
+        g->next = tail->next;
+        tail->next = g;
+    } else {
+        g->next = g;
+    }
+    h->tail = g;
 }
 
-struct tn_greenlet *tn__hub_pop_random(struct tn_hub *h);
+/* Take the first of the queue, which is not empty. */
+static inline struct tn_greenlet *tn__hub_pop_first(struct tn_hub *h)
+{
+    struct tn_greenlet *tail = h->tail, *g = tail->next;
+
+    if (g == tail)
+        h->tail = NULL;
+    else
+        tail->next = g->next;
+    return g;
+}
+
+/* Push `g` and take the first, of a queue that is not empty. */
+static inline struct tn_greenlet *tn__hub_rotate(struct tn_hub *h,
+                                                 struct tn_greenlet *g)
+{
+    struct tn_greenlet *tail = h->tail, *to = tail->next;
+
+    g->state = TN_GREENLET_READY;
+    if (to == tail) {
+        g->next = g;
+    } else {
+        g->next = to->next;
+        tail->next = g;
+    }
+    h->tail = g;
+    return to;
+}
+
+/* Who runs next when it is not simply the first of the queue. */
+struct tn_greenlet *tn__hub_pop_detour(struct tn_hub *h);
 
 /* Who runs next: the first of the queue, or the hub. */
 static inline struct tn_greenlet *tn__hub_pop(struct tn_hub *h)
 {
-    struct tn_greenlet *g = h->first;
-
-    if (TN_UNLIKELY(!g || h->is_tick_over))
-        return &h->hub_g;
-#ifndef TN_ENGINE
-    if (TN_UNLIKELY(h->sim_random != 0))
-        return tn__hub_pop_random(h);
-#endif
-    h->first = g->next;
-    if (!h->first)
-        h->last = &h->first;
-    h->n_ready--;
-    return g;
+    if (TN_UNLIKELY(!h->tail || h->detour))
+        return tn__hub_pop_detour(h);
+    return tn__hub_pop_first(h);
 }
 
 /* ---- switching ---- */
 
-/* Leave `from` (whose state is set already) for `to`; returns when somebody
- * resumes `from`. */
-static inline void tn__hub_switch(struct tn_hub *h, struct tn_greenlet *from,
-                                  struct tn_greenlet *to)
+/* What every switch from `from` (whose state is set already; NULL: it is gone)
+ * to `to` must see to. */
+static inline void tn__hub_prepare(struct tn_hub *h, struct tn_greenlet *from,
+                                   struct tn_greenlet *to)
 {
     h->current = to;
     h->n_switches++;
     to->state = TN_GREENLET_RUNNING;
-    tn__carry_leave(h, from);
-    tn__carry_load(h, to);
-    tn__asan_leave(from, to, false);
+    tn__carry(h, from, to);
+    tn__asan_leave(from, to, !from);
     tn__tsan_leave(to);
-    tn__arch_switch(&from->sp, to->sp);
+}
+
+/* Leave `from` for `to`; returns when somebody resumes `from`. */
+static inline void tn__hub_switch(struct tn_hub *h, struct tn_greenlet *from,
+                                  struct tn_greenlet *to)
+{
+    from->is_tail = 0;
+    tn__hub_prepare(h, from, to);
+    if (to->is_tail)
+        tn__arch_switch_tail(&from->sp, to->sp, to->resume_value);
+    else
+        tn__arch_switch(&from->sp, to->sp, to->resume_value);
     tn__asan_enter(h, from);
-    tn__carry_enter(h, from);
+}
+
+/* The same as the last thing a public function does: `from` is resumed in its
+ * user's code, and the function returns what from->resume_value then is. */
+static inline int tn__hub_switch_tail(struct tn_hub *h,
+                                      struct tn_greenlet *from,
+                                      struct tn_greenlet *to)
+{
+#ifdef TN_ASAN
+    tn__hub_switch(h, from, to);
+    return from->resume_value;
+#else
+    from->is_tail = 1;
+    tn__hub_prepare(h, from, to);
+    if (TN_LIKELY(to->is_tail))
+        return tn__arch_switch_tail(&from->sp, to->sp, to->resume_value);
+    return tn__arch_switch(&from->sp, to->sp, to->resume_value);
+#endif
+}
+
+/* Leave a greenlet that has ended, or whose memory is lost, for `to`. Does not
+ * return; to be the last thing its caller does. */
+static inline void tn__hub_leave_for(struct tn_hub *h, struct tn_greenlet *to)
+{
+    tn__hub_prepare(h, NULL, to);
+    if (to->is_tail)
+        tn__arch_jump_tail(to->sp, to->resume_value);
+    else
+        tn__arch_jump(to->sp, to->resume_value);
 }
 
 #endif /* TN_HUB_SWITCH_H */

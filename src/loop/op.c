@@ -5,9 +5,6 @@
  * whose descriptor it is: ours have O_NONBLOCK; on others the flag would be
  * seen by every process that shares the open file, so we use recv(), or
  * RWF_NOWAIT, or ask poll() first. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

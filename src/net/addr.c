@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* net/addr.c - numeric addresses from text, and the sockets made with them. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

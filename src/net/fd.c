@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* net/fd.c - the calls on descriptors: each builds an operation on its own
  * stack and gives it to the hub. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>

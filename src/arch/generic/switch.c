@@ -17,19 +17,35 @@ struct start {
     void *arg;
 };
 
-void tn__arch_switch(void **save_sp, void *to_sp)
+/* The value on its way from the one that leaves to the one that is resumed. */
+static __thread int passed;
+
+int tn__arch_switch(void **save_sp, void *to_sp, int value)
 {
     ucontext_t here;
 
     *save_sp = &here;
+    passed = value;
     if (swapcontext(&here, to_sp))
         abort();
+    return passed;
 }
 
-void tn__arch_jump(void *to_sp)
+int tn__arch_switch_tail(void **save_sp, void *to_sp, int value)
 {
+    return tn__arch_switch(save_sp, to_sp, value);
+}
+
+void tn__arch_jump(void *to_sp, int value)
+{
+    passed = value;
     setcontext(to_sp);
     abort();
+}
+
+void tn__arch_jump_tail(void *to_sp, int value)
+{
+    tn__arch_jump(to_sp, value);
 }
 
 /* makecontext() passes ints: the pointer comes in two halves. */

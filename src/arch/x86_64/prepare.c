@@ -12,7 +12,7 @@ struct frame {
     uint32_t x87;
     void *r12, *r13, *r14, *r15, *rbx, *rbp;
     void *rip;
-    void *end[2]; /* rsp points here at the call, 16-byte aligned */
+    void *end[2]; /* rsp points here at tn__arch_start, 16-byte aligned */
 };
 
 void *tn__arch_prepare(void *low, void *top, void (*entry)(void *), void *arg)
