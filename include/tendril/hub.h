@@ -23,7 +23,8 @@ typedef struct tn_hub tn_hub;
 typedef void (*tn_post_fn)(void *arg);
 
 /* Called for failures that no caller can see. `g` is the greenlet concerned or
- * NULL, `error` a negative errno, `text` what happened, in one or more lines. */
+ * NULL, `error` a negative errno, `text` what happened, in one or more
+ * lines. */
 typedef void (*tn_error_fn)(tn_greenlet *g, int error, const char *text,
                             void *arg);
 

@@ -16,8 +16,8 @@ int tn__arch_switch(void **save_sp, void *to_sp, int value);
  * x86_64/switch.S. */
 int tn__arch_switch_tail(void **save_sp, void *to_sp, int value);
 
-/* Resume `to_sp` with `value`; the caller's context is lost. They do not return,
- * but are not declared so: then they can be tail calls. */
+/* Resume `to_sp` with `value`; the caller's context is lost. They do not
+ * return, but are not declared so: then they can be tail calls. */
 void tn__arch_jump(void *to_sp, int value);
 void tn__arch_jump_tail(void *to_sp, int value);
 

@@ -38,7 +38,7 @@ enum tn__op_code {
     TN__OP_READV,   /* iov, len */
     TN__OP_WRITEV,  /* iov, len */
     TN__OP_ACCEPT,  /* addr, addr_len, flags (of accept4) */
-    TN__OP_CONNECT, /* after connect() gave -EINPROGRESS: wait for the verdict */
+    TN__OP_CONNECT, /* after connect() gave -EINPROGRESS: await the verdict */
     TN__OP_POLL     /* flags: poll(2) events; the result is revents */
 };
 
@@ -130,7 +130,7 @@ struct tn__loop {
     const struct tn__loop_ops *ops;
     void (*complete)(struct tn__op *op); /* the hub's: is_done was just set */
     void *owner;                         /* the hub */
-    struct tn__fd **chunks;              /* owned mapping: the table, two-level */
+    struct tn__fd **chunks;              /* owned mapping: table of tables */
     uint32_t n_parked;                   /* operations parked */
     uint32_t n_armed;                    /* descriptors registered */
     uint64_t n_stale;                    /* events of descriptors gone */

@@ -10,15 +10,15 @@
  *
  * The control words are loaded only when the control bits differ. The status
  * bits of MXCSR, which the ABI does not preserve, do not count: they differ as
- * soon as one greenlet has rounded a result and another has not, and a load that
- * changes them costs ten switches (43 ns against 4 here).
+ * soon as one greenlet has rounded a result and another has not, and a load
+ * that changes them costs ten switches (43 ns against 4 here).
  *
  * How it ends decides what the CPU's return predictor makes of the returns that
  * follow. It predicts a `ret` from the calls that were made before, here by the
  * greenlet that is being left. One that left deep inside a waiting call is
  * mostly followed by one that resumes in the same call, from the same place:
- * to resume such a one, tn__arch_switch ends in `ret`, and all the returns up to
- * the user are right. One that left by a call that is nothing but a switch
+ * to resume such a one, tn__arch_switch ends in `ret`, and all the returns up
+ * to the user are right. One that left by a call that is nothing but a switch
  * (tn_yield, tn_switch), or is new, has no returns to come and may resume
  * anywhere: for it, tn__arch_switch_tail ends in an indirect jump. For the same
  * reason a new context is entered by a jump. */
