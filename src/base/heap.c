@@ -14,7 +14,7 @@ enum { HEAP_ROOM_FIRST = 256 };
 static void put(struct tn__heap *h, uint32_t i, struct tn__heap_item item)
 {
     h->items[i] = item;
-    item.timer->slot = i + 1;
+    h->places[item.number] = i;
 }
 
 static void sift_up(struct tn__heap *h, uint32_t i, struct tn__heap_item item)
@@ -49,24 +49,59 @@ static void sift_down(struct tn__heap *h, uint32_t i, struct tn__heap_item item)
     put(h, i, item);
 }
 
+/* Make room for twice as much in one of the arrays. */
+static int grow_array(void **array, uint32_t room, uint32_t more, size_t size)
+{
+    void *grown = room ? tn__sys_remap(*array, room * size, more * size)
+                       : tn__sys_map(more * size);
+
+    if (!grown)
+        return -ENOMEM;
+    *array = grown;
+    return 0;
+}
+
+/* Make room for twice as many timers. When only some of the arrays could grow,
+ * each remembers its own room and the next attempt grows the rest. */
 static int grow(struct tn__heap *h)
 {
-    uint32_t room = h->room ? h->room * 2 : HEAP_ROOM_FIRST;
-    size_t size = sizeof h->items[0];
-    void *items = h->room
-                      ? tn__sys_remap(h->items, h->room * size, room * size)
-                      : tn__sys_map(room * size);
+    uint32_t more = h->room ? h->room * 2 : HEAP_ROOM_FIRST;
+    struct {
+        void **array;
+        uint32_t *room;
+        size_t size;
+    } arrays[] = {
+        {(void **)&h->items, &h->items_room, sizeof h->items[0]},
+        {(void **)&h->timers, &h->timers_room, sizeof h->timers[0]},
+        {(void **)&h->places, &h->places_room, sizeof h->places[0]},
+    };
 
-    if (!items)
-        return -ENOMEM;
-    h->items = items;
-    h->room = room;
+    for (int i = 0; i < 3; i++) {
+        if (*arrays[i].room >= more)
+            continue;
+        if (grow_array(arrays[i].array, *arrays[i].room, more,
+                       arrays[i].size) < 0)
+            return -ENOMEM;
+        *arrays[i].room = more;
+    }
+    h->room = more;
     return 0;
+}
+
+static uint32_t take_number(struct tn__heap *h)
+{
+    uint32_t number;
+
+    if (h->free == 0)
+        return h->n_numbers++;
+    number = h->free - 1;
+    h->free = h->places[number];
+    return number;
 }
 
 int tn__heap_add(struct tn__heap *h, struct tn__timer *t, tn_time when)
 {
-    struct tn__heap_item item = {when, t};
+    struct tn__heap_item item = {.when = when};
 
     TN_ASSERT(t->slot == 0);
     if (h->n == h->room) {
@@ -75,23 +110,29 @@ int tn__heap_add(struct tn__heap *h, struct tn__timer *t, tn_time when)
         if (r < 0)
             return r;
     }
+    item.number = take_number(h);
+    h->timers[item.number] = t;
     t->when = when;
+    t->slot = item.number + 1;
     sift_up(h, h->n++, item);
     return 0;
 }
 
 void tn__heap_remove(struct tn__heap *h, struct tn__timer *t)
 {
-    uint32_t i = t->slot;
+    uint32_t number = t->slot - 1, i;
     struct tn__heap_item last;
 
-    if (i == 0)
+    if (t->slot == 0)
         return;
-    i--;
-    TN_ASSERT(i < h->n && h->items[i].timer == t);
+    TN_ASSERT(number < h->n_numbers && h->timers[number] == t);
+    i = h->places[number];
+    TN_ASSERT(i < h->n && h->items[i].number == number);
     t->slot = 0;
+    h->places[number] = h->free;
+    h->free = number + 1;
     last = h->items[--h->n];
-    if (last.timer == t)
+    if (i == h->n)
         return;
     if (i > 0 && h->items[(i - 1) / 4].when > last.when)
         sift_up(h, i, last);
@@ -105,14 +146,18 @@ struct tn__timer *tn__heap_pop_due(struct tn__heap *h, tn_time now)
 
     if (h->n == 0 || h->items[0].when > now)
         return NULL;
-    t = h->items[0].timer;
+    t = h->timers[h->items[0].number];
     tn__heap_remove(h, t);
     return t;
 }
 
 void tn__heap_free(struct tn__heap *h)
 {
-    if (h->items)
-        tn__sys_unmap(h->items, h->room * sizeof h->items[0]);
+    if (h->items_room)
+        tn__sys_unmap(h->items, h->items_room * sizeof h->items[0]);
+    if (h->timers_room)
+        tn__sys_unmap(h->timers, h->timers_room * sizeof h->timers[0]);
+    if (h->places_room)
+        tn__sys_unmap(h->places, h->places_room * sizeof h->places[0]);
     *h = (struct tn__heap){0};
 }

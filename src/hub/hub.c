@@ -50,7 +50,7 @@ static void trim(struct tn_hub *h)
         return;
     has_more = tn__stack_trim(&h->stacks, TRIM_KEEP, low_of);
     h->is_trim_due = has_more;
-    h->trim_at = tn__clock_after(h->now, has_more ? TRIM_NS / 100 : TRIM_NS);
+    h->trim_at = tn__clock_after(h->now, has_more ? TRIM_NS / 10 : TRIM_NS);
 }
 
 /* ---- timers ---- */
@@ -220,6 +220,7 @@ int tn__hub_init(struct tn_hub *h, const struct tn__loop_ops *ops,
     }
     h->now = ops->now(&h->loop);
     h->tick_end = tn__clock_after(h->now, h->tick_ns);
+    h->trim_at = tn__clock_after(h->now, TRIM_NS);
     return 0;
 }
 

@@ -39,8 +39,8 @@ enum {
     COLOURS = 16, /* tops differ by up to 15 cache lines */
     COLOUR_BYTES = 64,
     BLOCK_BYTES = 1024, /* room below the head that a control block may use */
-    TRIM_FREE_MAX = 4096,
-    TRIM_SCAN_MAX = 2048
+    TRIM_FREE_MAX = 1024,
+    TRIM_SCAN_MAX = 512
 };
 
 void tn__stack_pool_init(struct tn__stack_pool *p, size_t page,
@@ -112,14 +112,15 @@ static struct tn__stack *head_of(const struct tn__stack_slab *slab,
     return (struct tn__stack *)(void *)(top - 64);
 }
 
-static struct tn__stack *make_head(struct tn__stack_pool *p,
-                                   const struct tn__stack_slab *slab,
+static struct tn__stack *make_head(struct tn__stack_pool *p, uint32_t slab_at,
                                    uint32_t index)
 {
+    const struct tn__stack_slab *slab = &p->slabs[slab_at];
     struct tn__stack *s = head_of(slab, index);
 
+    s->slab = slab_at;
     s->low = base_of(slab, index) + p->page;
-    s->bytes_log2 = slab->bytes_log2;
+    s->bytes_log2 = (uint16_t)slab->bytes_log2;
     s->is_used = 1;
     return s;
 }
@@ -266,7 +267,7 @@ static int carve(struct tn__stack_pool *p, int size_class,
         p->guard_cap = c->n_stacks;
         return -ENOMEM;
     }
-    *ret = make_head(p, slab, slab->n_carved++);
+    *ret = make_head(p, (uint32_t)c->carve, slab->n_carved++);
     c->n_stacks++;
     return 0;
 }
@@ -283,7 +284,7 @@ int tn__stack_get_slow(struct tn__stack_pool *p, int size_class,
     cold = c->cold[--c->n_cold];
     slab = &p->slabs[cold.slab];
     slab->is_cold[cold.index] = 0;
-    *ret = make_head(p, slab, cold.index);
+    *ret = make_head(p, cold.slab, cold.index);
     return 0;
 }
 
@@ -332,26 +333,10 @@ void tn__stack_count(const struct tn__stack_pool *p, uint64_t *ret_stacks,
 
 /* ---- giving memory back ---- */
 
-/* Which slab a head lies in. Slabs are few compared with stacks, and this runs
- * once a second at most. */
-static uint32_t slab_of(const struct tn__stack_pool *p,
-                        const struct tn__stack *s)
-{
-    for (uint32_t i = 0; i < p->n_slabs; i++) {
-        const struct tn__stack_slab *slab = &p->slabs[i];
-
-        if ((char *)s >= slab->base && (char *)s < base_of(slab, slab->n))
-            return i;
-    }
-    TN_ASSERT(!"a stack lies in a slab");
-    return 0;
-}
-
 static void chill(struct tn__stack_pool *p, struct tn__stack_class *c,
                   struct tn__stack *s)
 {
-    uint32_t i = slab_of(p, s);
-    struct tn__stack_slab *slab = &p->slabs[i];
+    struct tn__stack_slab *slab = &p->slabs[s->slab];
     uint32_t index = (uint32_t)((size_t)((char *)s - slab->base) >>
                                 slab->bytes_log2);
 
@@ -360,26 +345,21 @@ static void chill(struct tn__stack_pool *p, struct tn__stack_class *c,
         __tsan_destroy_fiber(s->tsan_fiber);
 #endif
     slab->is_cold[index] = 1;
-    c->cold[c->n_cold++] = (struct tn__stack_cold){i, index};
+    c->cold[c->n_cold++] = (struct tn__stack_cold){s->slab, index};
     tn__sys_madvise(s->low, ((size_t)1 << slab->bytes_log2) - p->page,
                     MADV_DONTNEED);
 }
 
-/* Make cold what was free all the time since the last trim, the oldest first.
- * True if there is more of it. */
-static bool trim_free(struct tn__stack_pool *p, struct tn__stack_class *c,
+/* Make superfluous free stacks cold, behind the `keep` hottest. */
+static void trim_free(struct tn__stack_pool *p, struct tn__stack_class *c,
                       uint32_t keep)
 {
-    uint32_t n = c->n_free_min > keep ? c->n_free_min - keep : 0;
-    bool has_more = n > TRIM_FREE_MAX;
     struct tn__stack **at = &c->free, *s;
 
-    if (has_more)
-        n = TRIM_FREE_MAX;
-    for (uint32_t i = 0; i < c->n_free - n; i++)
+    for (uint32_t i = 0; i < keep && *at; i++)
         at = &(*at)->next;
     s = *at;
-    for (; n > 0; n--) {
+    for (int i = 0; i < TRIM_FREE_MAX && c->n_to_chill > 0 && s; i++) {
         struct tn__stack *next = s->next;
 
         if (make_room((void **)&c->cold, c->n_cold, &c->cold_room,
@@ -388,10 +368,9 @@ static bool trim_free(struct tn__stack_pool *p, struct tn__stack_class *c,
         chill(p, c, s);
         s = next;
         c->n_free--;
+        c->n_to_chill--;
     }
     *at = s;
-    c->n_free_min = c->n_free;
-    return has_more;
 }
 
 /* Give back the pages below what a stack uses, if there are any. */
@@ -434,13 +413,38 @@ static bool trim_used(struct tn__stack_pool *p,
     return false;
 }
 
+/* A round begins: what was free throughout the last one is superfluous. */
+static void begin_round(struct tn__stack_pool *p, uint32_t keep)
+{
+    for (int i = 0; i < TN__STACK_CLASSES; i++) {
+        struct tn__stack_class *c = &p->classes[i];
+
+        c->n_to_chill = c->n_free_min > keep ? c->n_free_min - keep : 0;
+        c->n_free_min = c->n_free - c->n_to_chill;
+    }
+}
+
 bool tn__stack_trim(struct tn__stack_pool *p, uint32_t keep,
                     char *(*low_of)(struct tn__stack *s))
 {
     bool has_more = false;
 
-    for (int i = 0; i < TN__STACK_CLASSES; i++)
-        if (p->classes[i].n_free)
-            has_more |= trim_free(p, &p->classes[i], keep);
-    return trim_used(p, low_of) || has_more;
+    if (!p->is_trimming)
+        begin_round(p, keep);
+    for (int i = 0; i < TN__STACK_CLASSES; i++) {
+        struct tn__stack_class *c = &p->classes[i];
+
+        if (c->n_to_chill == 0)
+            continue;
+        trim_free(p, c, keep);
+        if (c->n_free <= keep)
+            c->n_to_chill = 0;
+        has_more |= c->n_to_chill > 0;
+    }
+    if (!p->is_scanned)
+        p->is_scanned = !trim_used(p, low_of);
+    p->is_trimming = has_more || !p->is_scanned;
+    if (!p->is_trimming)
+        p->is_scanned = false;
+    return p->is_trimming;
 }

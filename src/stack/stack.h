@@ -21,8 +21,9 @@ enum { TN__STACK_CLASSES = 17, TN__STACK_LOG2_MIN = 14 };
 struct tn__stack {
     struct tn__stack *next; /* in the cache; meaningless in use */
     char *low;              /* lowest usable address, above the guard */
-    uint32_t bytes_log2;    /* address space, guard included */
-    uint32_t is_used;       /* 1 from get to put */
+    uint32_t slab;          /* which one it lies in */
+    uint16_t bytes_log2;    /* address space, guard included */
+    uint16_t is_used;       /* 1 from get to put */
     void *tsan_fiber;       /* ThreadSanitizer's; made at first use */
 };
 
@@ -44,7 +45,8 @@ struct tn__stack_cold {
 struct tn__stack_class {
     struct tn__stack *free;      /* last in, first out */
     uint32_t n_free;             /* in that list */
-    uint32_t n_free_min;         /* lowest since the last trim */
+    uint32_t n_free_min;         /* lowest in this round of trimming */
+    uint32_t n_to_chill;         /* found superfluous by the last round */
     uint32_t n_stacks;           /* carved, of this class */
     int32_t carve;               /* slab to carve from; -1: none */
     struct tn__stack_cold *cold; /* owned mapping */
@@ -66,7 +68,9 @@ struct tn__stack_pool {
     enum tn__stack_guard guard; /* what the machine gave, or the user forced */
     uint32_t guard_cap;         /* with mprotect: stacks at which the kernel's
                                  * cap of mappings was hit; 0: not yet */
-    uint32_t trim_slab, trim_index; /* where the next trim goes on */
+    uint32_t trim_slab, trim_index; /* where the scan of used ones goes on */
+    bool is_trimming;           /* a round of trimming is under way */
+    bool is_scanned;            /* and it has seen all used stacks */
 };
 
 /* `guard` is the most that may be tried; what works is found at the first
@@ -114,10 +118,11 @@ static inline void tn__stack_put(struct tn__stack_pool *p, struct tn__stack *s)
 int tn__stack_each(struct tn__stack_pool *p,
                    int (*fn)(struct tn__stack *s, void *arg), void *arg);
 
-/* Give memory back: that of stacks that were free all the time since the last
- * call (but for the `keep` hottest of each class), and the pages below
- * low_of(head) of used ones, where low_of() may return NULL to leave one
- * alone. Does a bounded amount of work; true if there is more to do. */
+/* Give memory back, in rounds: that of stacks that were free throughout the
+ * last round (but for the `keep` hottest of each class), and the pages below
+ * low_of(head) of used ones, where low_of() may return NULL to leave one alone.
+ * Does a bounded amount of work: true if the round goes on with the next
+ * call. */
 bool tn__stack_trim(struct tn__stack_pool *p, uint32_t keep,
                     char *(*low_of)(struct tn__stack *s));
 
