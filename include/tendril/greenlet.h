@@ -33,7 +33,8 @@ enum tn_greenlet_state {
     TN_GREENLET_READY,   /* in the run queue */
     TN_GREENLET_RUNNING, /* the one that runs now */
     TN_GREENLET_WAITING, /* in a call that waits */
-    TN_GREENLET_PASSIVE, /* left by tn_switch(); only tn_switch() resumes it */
+    TN_GREENLET_PASSIVE, /* left by tn_switch(); only that, a kill and its own
+                          * scopes resume it */
     TN_GREENLET_DONE     /* ended */
 };
 
@@ -107,7 +108,8 @@ TN_API int tn_sleep(tn_time deadline);
  *   0        switched away and came back
  *   -EINVAL  `g` is queued, waiting, running, has ended, or is NULL
  *   -EDEADLK called on the hub
- *   -ECANCELED this greenlet was killed meanwhile, or was at entry
+ *   -ECANCELED -ETIME  killed, or a scope of its expired, meanwhile or
+ *            before
  *   other    the error that tn_throw() gave */
 TN_API TN_MUST int tn_switch(tn_greenlet *g, void *value, void **ret_value);
 

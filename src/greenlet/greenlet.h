@@ -82,7 +82,9 @@ struct tn_greenlet {
     struct tn__list links;    /* of tn_link (same first two fields) */
     void **ret_value;         /* PASSIVE: where its tn_switch() wants what it
                                * is sent; may be NULL */
-    struct tn_greenlet *back; /* who resumed it last by tn_switch() */
+    struct tn_greenlet *back; /* who resumed it last by tn_switch(); it may
+                               * have ended, and its block be another's */
+    uint64_t back_id;         /* the id that `back` then had */
     struct tn_greenlet *ended_next; /* among those whose links are due */
     uint64_t id;
     tn_time parked_at;        /* loop time at the last park; for reports */

@@ -207,9 +207,12 @@ int tn__hub_await(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline,
 
 /* ---- switch.c ---- */
 
-/* Settle what the tn_switch() of a PASSIVE greenlet, which is about to be
- * resumed, returns. */
-void tn__hub_send(struct tn_hub *h, struct tn_greenlet *g, void *value);
+/* Have the tn_switch() of a PASSIVE greenlet, which is about to be resumed,
+ * return 0 with `value`. */
+void tn__hub_send(struct tn_greenlet *g, void *value);
+
+/* An alert of `g` was raised: let its wait, or its tn_switch(), look at it. */
+void tn__hub_interrupt(struct tn_hub *h, struct tn_greenlet *g);
 
 /* ---- post.c ---- */
 

@@ -144,8 +144,9 @@ static inline void finish(struct tn_hub *h, struct tn_greenlet *g)
     TN_ASSERT(g->scopes == NULL); /* else a tn_timeout_end() is missing */
     if (g->refs == 0)
         recycle(h, g);
-    if (TN_UNLIKELY(back && back->state == TN_GREENLET_PASSIVE)) {
-        tn__hub_send(h, back, NULL);
+    if (TN_UNLIKELY(back && back->state == TN_GREENLET_PASSIVE &&
+                    back->id == g->back_id)) {
+        tn__hub_send(back, NULL);
         tn__hub_leave_for(h, back);
         return;
     }
@@ -329,8 +330,7 @@ void tn_unref(tn_greenlet *g)
         tn__greenlet_end(g->hub, g, -ECANCELED);
     } else if (g->state == TN_GREENLET_PASSIVE && g != g->hub->main) {
         g->alert |= TN__ALERT_KILL;
-        g->resume_value = -ECANCELED;
-        tn__hub_ready(g->hub, g);
+        tn__hub_interrupt(g->hub, g);
     }
     tn__greenlet_unref(g);
 }
@@ -393,16 +393,10 @@ static bool post_kill(struct tn_hub *h, struct tn_greenlet *g)
             tn__greenlet_end(h, g, -ECANCELED);
             return true;
         }
-        g->alert |= TN__ALERT_KILL;
-        return false;
-    case TN_GREENLET_PASSIVE:
-        g->alert |= TN__ALERT_KILL;
-        g->resume_value = -ECANCELED;
-        tn__hub_ready(h, g);
-        return false;
+        /* fallthrough */
     default:
         g->alert |= TN__ALERT_KILL;
-        tn__hub_wake(g);
+        tn__hub_interrupt(h, g);
         return false;
     }
 }

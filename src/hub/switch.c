@@ -8,11 +8,32 @@
 
 #include "hub/timeout.h"
 
-void tn__hub_send(struct tn_hub *h, struct tn_greenlet *g, void *value)
+/* Also to one that was killed, or whose scope has expired: what it is sent is a
+ * result, and its next call says the rest. */
+void tn__hub_send(struct tn_greenlet *g, void *value)
 {
-    g->resume_value = g->alert ? tn__timeout_interrupt(h, g) : 0;
-    if (g->resume_value == 0 && g->ret_value)
+    g->resume_value = 0;
+    if (g->ret_value)
         *g->ret_value = value;
+}
+
+/* A PASSIVE one is resumed in its user's code, so what its tn_switch() returns
+ * is decided here, and once more if more happens before it runs. */
+void tn__hub_interrupt(struct tn_hub *h, struct tn_greenlet *g)
+{
+    int r;
+
+    if (g->state != TN_GREENLET_PASSIVE &&
+        !(g->state == TN_GREENLET_READY && g->resume_value == -ETIME)) {
+        tn__hub_wake(g);
+        return;
+    }
+    r = tn__timeout_interrupt(h, g);
+    if (r == 0)
+        return; /* a shield hides it */
+    g->resume_value = r;
+    if (g->state == TN_GREENLET_PASSIVE)
+        tn__hub_push(h, g);
 }
 
 /* The current greenlet, if it may switch to `g`; else NULL. */
@@ -34,11 +55,12 @@ static inline int leave_for(struct tn_greenlet *self, struct tn_greenlet *g,
     self->state = TN_GREENLET_PASSIVE;
     self->ret_value = ret_value;
     g->back = self;
+    g->back_id = self->id;
     return tn__hub_switch_tail(self->hub, self, g);
 }
 
 /* What is not on the straight path of tn_switch(): the caller has an alert, or
- * the target has one, or is new. */
+ * the target is new. */
 static __attribute__((noinline)) int switch_slow(struct tn_greenlet *self,
                                                  struct tn_greenlet *g,
                                                  void *value, void **ret_value)
@@ -52,7 +74,7 @@ static __attribute__((noinline)) int switch_slow(struct tn_greenlet *self,
     if (g->state == TN_GREENLET_NEW)
         self->hub->n_alive++;
     else
-        tn__hub_send(self->hub, g, value);
+        tn__hub_send(g, value);
     return leave_for(self, g, ret_value);
 }
 
@@ -62,11 +84,9 @@ int tn_switch(tn_greenlet *g, void *value, void **ret_value)
 
     if (TN_UNLIKELY(!self))
         return -EINVAL;
-    if (TN_UNLIKELY(self->alert || g->alert || g->state == TN_GREENLET_NEW))
+    if (TN_UNLIKELY(self->alert || g->state == TN_GREENLET_NEW))
         return switch_slow(self, g, value, ret_value);
-    g->resume_value = 0;
-    if (g->ret_value)
-        *g->ret_value = value;
+    tn__hub_send(g, value);
     return leave_for(self, g, ret_value);
 }
 

@@ -70,7 +70,7 @@ void tn__timeout_expired(struct tn__timer *timer)
     TN_ASSERT(t->tn__state == SCOPE_OPEN);
     t->tn__state = SCOPE_EXPIRED;
     g->alert |= TN__ALERT_SCOPE;
-    tn__hub_wake(g);
+    tn__hub_interrupt(g->hub, g);
 }
 
 static void arm(struct tn_hub *h, tn_timeout *t, tn_time deadline)
