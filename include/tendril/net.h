@@ -80,7 +80,7 @@ TN_API TN_MUST int tn_write_all(int fd, const void *buf, size_t len,
                                 size_t *ret_written, tn_time deadline);
 
 /* As poll(2): the number of entries with events; -ETIME when there were none
- * in time (-EAGAIN for TN_NOWAIT). */
+ * in time (-EAGAIN for TN_NOWAIT). One closed during the wait has POLLNVAL. */
 TN_API TN_MUST int tn_poll(struct pollfd *fds, size_t n, tn_time deadline);
 
 /* socketpair(2) and pipe2(2), whose descriptors are tendril's. */

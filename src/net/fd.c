@@ -182,7 +182,8 @@ static long poll_ops(struct tn_hub *h, struct tn__op *ops, struct pollfd *fds,
     r = tn__hub_poll(h, ops, n, deadline, "tn_poll");
     for (size_t i = 0; r > 0 && i < n; i++)
         if (ops[i].fd >= 0 && ops[i].is_done)
-            fds[i].revents = (short)ops[i].result;
+            fds[i].revents = ops[i].result < 0 ? POLLNVAL /* it was closed */
+                                               : (short)ops[i].result;
     return r;
 }
 
