@@ -9,6 +9,7 @@
 
 /* The best of many short slices: a neighbour of this machine disturbs some. */
 enum { SLICES = 40, PAIRS = 200000, YIELDS = 500000, ROUNDS_MIN = 2 };
+enum { SLICES_DIFFER = 5 }; /* takes long where it matters */
 
 static void *main_sp;
 static struct floor_block *current;
@@ -41,8 +42,11 @@ void floor_bench_switch(void)
     floor_prepare(other, answer_forever);
     current = other;
     for (int slice = 0; slice < SLICES; slice++) {
-        double same = switch_pairs(other, 0), differ = switch_pairs(other, 1);
+        double same = switch_pairs(other, 0);
         best = same < best ? same : best;
+    }
+    for (int slice = 0; slice < SLICES_DIFFER; slice++) {
+        double differ = switch_pairs(other, 1);
         best_differ = differ < best_differ ? differ : best_differ;
     }
     printf("{\"value\": %.3f, \"unit\": \"ns\", \"flags_differ_ns\": %.3f}\n",

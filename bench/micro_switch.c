@@ -9,6 +9,7 @@
 #include "micro.h"
 
 enum { YIELDS = 500000, ROUNDS_MIN = 2 };
+enum { SLICES_DIFFER = 5 }; /* takes long where it matters */
 
 static int is_over;
 
@@ -38,8 +39,11 @@ void micro_switch(void)
     if (tn_greenlet_new(NULL, switch_back, tn_self(), &other))
         bench_fail("tn_greenlet_new failed");
     for (int slice = 0; slice < MICRO_SLICES; slice++) {
-        double same = switch_pairs(other, 0), differ = switch_pairs(other, 1);
+        double same = switch_pairs(other, 0);
         best = same < best ? same : best;
+    }
+    for (int slice = 0; slice < SLICES_DIFFER; slice++) {
+        double differ = switch_pairs(other, 1);
         best_differ = differ < best_differ ? differ : best_differ;
     }
     is_over = 1;
