@@ -44,6 +44,13 @@ enum {
     TN__TIMED_DEADLOCK /* nothing can ever wake it */
 };
 
+/* Bits of tn_greenlet.marks: what its end must see to. */
+enum {
+    TN__MARK_WATCHED = 1, /* somebody joined it or linked to it */
+    TN__MARK_BACK = 2,    /* it was resumed by tn_switch() */
+    TN__MARK_NAMED = 4
+};
+
 /* What travels with a greenlet beside its registers. Written by the greenlet
  * that leaves, read by the one that resumes it. */
 struct tn__carry {
@@ -71,6 +78,7 @@ struct tn_greenlet {
     uint32_t refs;            /* references that users hold */
     uint8_t is_tail;          /* it is new, or left by a tail switch */
     uint8_t is_links_due;     /* on tn_hub.ended */
+    uint8_t marks;            /* TN__MARK_* */
     int result;               /* once DONE */
     tn_greenlet_fn fn;
     void *arg;

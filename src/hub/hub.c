@@ -46,6 +46,7 @@ static void trim(struct tn_hub *h)
 {
     bool has_more;
 
+    tn__stack_note(&h->stacks);
     if (!h->is_trim_due || h->now < h->trim_at)
         return;
     has_more = tn__stack_trim(&h->stacks, TRIM_KEEP, low_of);

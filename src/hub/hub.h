@@ -84,9 +84,8 @@ struct tn_hub {
 #endif
     bool is_gone;                 /* its thread has ended; only refs keep it */
     uint64_t n_alive;             /* greenlets not DONE, main included */
-    uint64_t n_spawned;
     uint64_t n_polls;
-    uint64_t next_id;
+    uint64_t next_id;             /* the last number given to a greenlet */
     tn_time trim_at;              /* when memory is next given back */
     bool is_trim_due;             /* something ran since the last trim */
     uint64_t sim_random;          /* state of the seeded scheduler */
@@ -200,10 +199,6 @@ void tn__greenlet_unref(struct tn_greenlet *g);
 
 /* Call the links of those that have ended. On the hub. */
 void tn__hub_run_links(struct tn_hub *h);
-
-/* Wait until `g` has ended: 0 or why the wait ended. */
-int tn__hub_await(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline,
-                  const char *what);
 
 /* ---- switch.c ---- */
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "hub/hub.h"
+#include "hub/switch.h"
 #include "hub/timeout.h"
 
 /* The loop's: an operation that was parked is done. */
@@ -34,7 +35,7 @@ long tn__hub_io(struct tn_hub *h, struct tn__op *op, tn_time deadline,
         tn__hub_tick(h);
         return r;
     }
-    r = tn__hub_park(h, &op->is_done, deadline, what, op->fd);
+    r = tn__hub_park_inline(h, &op->is_done, deadline, what, op->fd);
     if (r < 0) {
         tn__loop_cancel(&h->loop, op);
         return r;

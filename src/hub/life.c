@@ -28,38 +28,53 @@ struct joiner {
     uint8_t is_done;
 };
 
-void tn__greenlet_init(struct tn_hub *h, struct tn_greenlet *g,
-                       tn_greenlet_fn fn, void *arg)
+/* What a greenlet that has ended leaves as the next one on its stack needs it
+ * is set up once. */
+static void init_once(struct tn_hub *h, struct tn_greenlet *g)
 {
     g->hub = h;
-    g->state = TN_GREENLET_NEW;
-    g->alert = 0;
-    g->begun = TN__BEGUN_NOT;
-    g->timed_out = TN__TIMED_NOT;
-    g->refs = 0;
-    g->carry = (struct tn__carry){0};
-    g->fn = fn;
-    g->arg = arg;
-    g->result = -EAGAIN;
-    g->wait_what = NULL;
     g->timer.slot = 0;
     g->timer.kind = TN__TIMER_WAIT;
     g->scopes = NULL;
     tn__list_init(&g->joiners);
     tn__list_init(&g->links);
     g->back = NULL;
-    g->resume_value = 0;
-    g->is_links_due = 0;
-    g->is_tail = 1;
     g->name[0] = '\0';
+}
+
+static inline void init(struct tn_hub *h, struct tn_greenlet *g,
+                        tn_greenlet_fn fn, void *arg)
+{
+    g->state = TN_GREENLET_NEW;
+    g->alert = 0;
+    g->begun = TN__BEGUN_NOT;
+    g->timed_out = TN__TIMED_NOT;
+    g->resume_value = 0;
+    g->carry = (struct tn__carry){0};
+    g->refs = 0;
+    g->is_tail = 1;
+    g->is_links_due = 0;
+    g->marks = 0;
+    g->fn = fn;
+    g->arg = arg;
     g->id = ++h->next_id;
-    h->n_spawned++;
+}
+
+void tn__greenlet_init(struct tn_hub *h, struct tn_greenlet *g,
+                       tn_greenlet_fn fn, void *arg)
+{
+    init_once(h, g);
+    init(h, g, fn, arg);
 }
 
 /* ---- ending ---- */
 
-static void recycle(struct tn_hub *h, struct tn_greenlet *g)
+static inline void recycle(struct tn_hub *h, struct tn_greenlet *g)
 {
+    if (g->marks & TN__MARK_BACK)
+        g->back = NULL;
+    if (g->marks & TN__MARK_NAMED)
+        g->name[0] = '\0';
     if (g->stack)
         tn__stack_put(&h->stacks, g->stack);
 }
@@ -82,11 +97,10 @@ static void queue_links(struct tn_hub *h, struct tn_greenlet *g)
     h->ended_last = &g->ended_next;
 }
 
-void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result)
+/* What its end means to others. */
+static __attribute__((noinline)) void tell_end(struct tn_hub *h,
+                                               struct tn_greenlet *g)
 {
-    g->result = result;
-    g->state = TN_GREENLET_DONE;
-    h->n_alive--;
     while (TN_UNLIKELY(!tn__list_is_empty(&g->joiners))) {
         struct joiner *j = TN_CONTAINER(g->joiners.next, struct joiner, link);
 
@@ -96,12 +110,26 @@ void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result)
     }
     if (TN_UNLIKELY(!tn__list_is_empty(&g->links)))
         queue_links(h, g);
-    else if (TN_UNLIKELY(result < 0 && result != -ECANCELED && !g->refs))
+    else if (g->result < 0 && g->result != -ECANCELED && !g->refs)
         queue_links(h, g); /* the error hook must hear of it */
     if (TN_UNLIKELY(h->joining && h->n_alive == 1)) {
         h->is_joined = 1;
         tn__hub_wake(h->joining);
     }
+}
+
+static inline void end(struct tn_hub *h, struct tn_greenlet *g, int result)
+{
+    g->result = result;
+    g->state = TN_GREENLET_DONE;
+    h->n_alive--;
+    if (TN_UNLIKELY((g->marks & TN__MARK_WATCHED) || result < 0 || h->joining))
+        tell_end(h, g);
+}
+
+void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result)
+{
+    end(h, g, result);
 }
 
 static void call_links(struct tn_hub *h, struct tn_greenlet *g)
@@ -140,11 +168,12 @@ void tn__hub_run_links(struct tn_hub *h)
 static inline void finish(struct tn_hub *h, struct tn_greenlet *g)
 {
     struct tn_greenlet *back = g->back;
+    uint8_t marks = g->marks;
 
     TN_ASSERT(g->scopes == NULL); /* else a tn_timeout_end() is missing */
     if (g->refs == 0)
         recycle(h, g);
-    if (TN_UNLIKELY(back && back->state == TN_GREENLET_PASSIVE &&
+    if (TN_UNLIKELY((marks & TN__MARK_BACK) && back->state == TN_GREENLET_PASSIVE &&
                     back->id == g->back_id)) {
         tn__hub_send(back, NULL);
         tn__hub_leave_for(h, back);
@@ -169,7 +198,7 @@ static void begin(void *arg)
         g->begun = TN__BEGUN_YES;
         if (TN_LIKELY(!(g->alert & TN__ALERT_KILL)))
             result = g->fn(g->arg);
-        tn__greenlet_end(h, g, result);
+        end(h, g, result);
     }
     finish(h, g);
 }
@@ -187,7 +216,7 @@ static void report_guard_cap(struct tn_hub *h)
                   "it, or use Linux 6.13 or later (MADV_GUARD_INSTALL)");
 }
 
-static int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn, void *arg,
+static inline int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn, void *arg,
                 struct tn_greenlet **ret)
 {
     struct tn__stack *stack;
@@ -211,8 +240,12 @@ static int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn, void *arg,
         stack->tsan_fiber = __tsan_create_fiber(0);
     g->tsan_fiber = stack->tsan_fiber;
 #endif
-    tn__greenlet_init(h, g, fn, arg);
-    g->stack = stack;
+    if (TN_UNLIKELY(!stack->is_warm)) {
+        stack->is_warm = 1;
+        g->stack = stack;
+        init_once(h, g);
+    }
+    init(h, g, fn, arg);
     g->sp = tn__arch_prepare(stack->low, g, begin, g);
     *ret = g;
     return 0;
@@ -337,8 +370,8 @@ void tn_unref(tn_greenlet *g)
 
 /* ---- waiting for the end ---- */
 
-int tn__hub_await(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline,
-                  const char *what)
+static inline int await(struct tn_hub *h, struct tn_greenlet *g,
+                        tn_time deadline, const char *what)
 {
     struct joiner j = {.g = h->current};
     int r;
@@ -349,8 +382,9 @@ int tn__hub_await(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline,
     }
     if (deadline == TN_NOWAIT)
         return -EAGAIN;
+    g->marks |= TN__MARK_WATCHED;
     tn__list_insert(&g->joiners, &j.link);
-    r = tn__hub_park(h, &j.is_done, deadline, what, -1);
+    r = tn__hub_park_inline(h, &j.is_done, deadline, what, -1);
     tn__list_remove(&j.link);
     return r;
 }
@@ -369,7 +403,7 @@ int tn_join(tn_greenlet *g, int *ret_result, tn_time deadline)
         if (r)
             return r;
     }
-    r = tn__hub_await(h, g, deadline, "tn_join");
+    r = await(h, g, deadline, "tn_join");
     if (r < 0)
         return r;
     if (ret_result)
@@ -419,7 +453,7 @@ int tn_kill(tn_greenlet *g, tn_time deadline)
         if (r)
             return r;
     }
-    return tn__hub_await(h, g, deadline, "tn_kill");
+    return await(h, g, deadline, "tn_kill");
 }
 
 /* ---- links ---- */
@@ -433,6 +467,7 @@ int tn_greenlet_link(tn_greenlet *g, tn_link *link, tn_link_fn fn, void *arg)
     link->tn__fn = fn;
     link->tn__arg = arg;
     link->tn__g = g;
+    g->marks |= TN__MARK_WATCHED;
     tn__list_insert(&g->links, (struct tn__list *)(void *)link);
     if (g->state == TN_GREENLET_DONE)
         queue_links(g->hub, g);

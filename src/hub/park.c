@@ -53,24 +53,18 @@ struct tn_greenlet *tn__hub_pop_detour(struct tn_hub *h)
     return pop_random(h);
 }
 
-/* Every 32nd call that may wait looks at the clock. */
-static __attribute__((noinline)) void look_at_clock(struct tn_hub *h)
+void tn__hub_look_at_clock(struct tn_hub *h)
 {
     if (h->calls >= TN__TICK_CALLS || h->loop.ops->now(&h->loop) >= h->tick_end)
         h->detour |= TN__DETOUR_TICK;
-}
-
-static inline bool is_clock_due(struct tn_hub *h)
-{
-    return (++h->calls & (TN__TICK_CLOCK - 1)) == 0;
 }
 
 int tn__hub_yield(struct tn_hub *h)
 {
     struct tn_greenlet *g = h->current, *to;
 
-    if (is_clock_due(h))
-        look_at_clock(h);
+    if (tn__hub_is_clock_due(h))
+        tn__hub_look_at_clock(h);
     g->resume_value = 0;
     tn__hub_push(h, g);
     to = tn__hub_pop(h);
@@ -119,7 +113,7 @@ int tn_yield(void)
 
 void tn__hub_tick_slow(struct tn_hub *h)
 {
-    look_at_clock(h);
+    tn__hub_look_at_clock(h);
     if (!(h->detour & TN__DETOUR_TICK) || h->current == &h->hub_g)
         return;
     tn__hub_push(h, h->current);
@@ -133,9 +127,7 @@ int tn__hub_alert(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline)
     return tn__timeout_interrupt(h, g);
 }
 
-/* Why a greenlet that was woken without a result leaves its wait; 0: it does
- * not, the alarm was about something that a shield hides. */
-static int reason_to_leave(struct tn_hub *h, struct tn_greenlet *g)
+int tn__hub_reason_to_leave(struct tn_hub *h, struct tn_greenlet *g)
 {
     int r = g->alert ? tn__timeout_interrupt(h, g) : 0;
 
@@ -149,34 +141,7 @@ static int reason_to_leave(struct tn_hub *h, struct tn_greenlet *g)
 int tn__hub_park(struct tn_hub *h, const uint8_t *is_done, tn_time deadline,
                  const char *what, int fd)
 {
-    struct tn_greenlet *g = h->current;
-    int r;
-
-    if (TN_UNLIKELY(g == &h->hub_g))
-        return -EDEADLK;
-    g->timed_out = TN__TIMED_NOT;
-    g->wait_what = what;
-    g->wait_fd = fd;
-    if (deadline != TN_FOREVER) {
-        r = tn__heap_add(&h->timers, &g->timer, deadline);
-        if (r < 0)
-            return r;
-    }
-    do {
-        g->state = TN_GREENLET_WAITING;
-        g->parked_at = h->now;
-        if (is_clock_due(h))
-            look_at_clock(h);
-        tn__hub_switch(h, g, tn__hub_pop(h));
-        if (__atomic_load_n(is_done, __ATOMIC_RELAXED)) {
-            r = 0;
-            break;
-        }
-        r = reason_to_leave(h, g);
-    } while (r == 0);
-    if (deadline != TN_FOREVER)
-        tn__heap_remove(&h->timers, &g->timer);
-    return r;
+    return tn__hub_park_inline(h, is_done, deadline, what, fd);
 }
 
 void tn__hub_leave(struct tn_hub *h)

@@ -55,6 +55,7 @@ static inline int leave_for(struct tn_greenlet *self, struct tn_greenlet *g,
     self->state = TN_GREENLET_PASSIVE;
     self->ret_value = ret_value;
     g->back = self;
+    g->marks |= TN__MARK_BACK;
     g->back_id = self->id;
     return tn__hub_switch_tail(self->hub, self, g);
 }
@@ -172,6 +173,7 @@ int tn_greenlet_set_name(tn_greenlet *g, const char *name)
     if (!g || !name)
         return -EINVAL;
     n = strnlen(name, TN__NAME_MAX - 1);
+    g->marks |= TN__MARK_NAMED;
     memcpy(g->name, name, n);
     g->name[n] = '\0';
     return 0;

@@ -4,6 +4,8 @@
 #ifndef TN_HUB_SWITCH_H
 #define TN_HUB_SWITCH_H
 
+#include <errno.h>
+
 #include "arch/arch.h"
 #include "base/assert.h"
 #include "hub/carry.h"
@@ -156,6 +158,56 @@ static inline void tn__hub_leave_for(struct tn_hub *h, struct tn_greenlet *to)
         tn__arch_jump_tail(to->sp, to->resume_value);
     else
         tn__arch_jump(to->sp, to->resume_value);
+}
+
+/* ---- parking: see park.c ---- */
+
+/* Look whether the tick is over. */
+void tn__hub_look_at_clock(struct tn_hub *h);
+
+/* Count a call that may wait; true when the clock is to be looked at. */
+static inline bool tn__hub_is_clock_due(struct tn_hub *h)
+{
+    return (++h->calls & (TN__TICK_CLOCK - 1)) == 0;
+}
+
+/* Why a greenlet that was woken without a result leaves its wait; 0: it does
+ * not, the alarm was about something that a shield hides. */
+int tn__hub_reason_to_leave(struct tn_hub *h, struct tn_greenlet *g);
+
+/* tn__hub_park(), for the hottest of its callers. */
+static inline int tn__hub_park_inline(struct tn_hub *h, const uint8_t *is_done,
+                                      tn_time deadline, const char *what,
+                                      int fd)
+{
+    struct tn_greenlet *g = h->current;
+    int r;
+
+    if (TN_UNLIKELY(g == &h->hub_g))
+        return -EDEADLK;
+    g->timed_out = TN__TIMED_NOT;
+    g->wait_what = what;
+    g->wait_fd = fd;
+    if (deadline != TN_FOREVER) {
+        r = tn__heap_add(&h->timers, &g->timer, deadline);
+        if (r < 0)
+            return r;
+    }
+    do {
+        g->state = TN_GREENLET_WAITING;
+        g->parked_at = h->now;
+        if (tn__hub_is_clock_due(h))
+            tn__hub_look_at_clock(h);
+        tn__hub_switch(h, g, tn__hub_pop(h));
+        if (__atomic_load_n(is_done, __ATOMIC_RELAXED)) {
+            r = 0;
+            break;
+        }
+        r = tn__hub_reason_to_leave(h, g);
+    } while (r == 0);
+    if (deadline != TN_FOREVER)
+        tn__heap_remove(&h->timers, &g->timer);
+    return r;
 }
 
 #endif /* TN_HUB_SWITCH_H */

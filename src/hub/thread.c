@@ -262,7 +262,7 @@ int tn_hub_stats(struct tn_hub_stats *stats)
     if (!stats || stats->size < sizeof *stats)
         return -EINVAL;
     stats->switches = h->n_switches;
-    stats->spawned = h->n_spawned - 2; /* main and the hub's own */
+    stats->spawned = h->next_id - 2; /* main and the hub's own */
     stats->polls = h->n_polls;
     stats->alive = h->n_alive;
     stats->timers = h->timers.n;

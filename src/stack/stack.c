@@ -122,6 +122,7 @@ static struct tn__stack *make_head(struct tn__stack_pool *p, uint32_t slab_at,
     s->low = base_of(slab, index) + p->page;
     s->bytes_log2 = (uint16_t)slab->bytes_log2;
     s->is_used = 1;
+    s->is_warm = 0;
     return s;
 }
 

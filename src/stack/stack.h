@@ -23,7 +23,9 @@ struct tn__stack {
     char *low;              /* lowest usable address, above the guard */
     uint32_t slab;          /* which one it lies in */
     uint16_t bytes_log2;    /* address space, guard included */
-    uint16_t is_used;       /* 1 from get to put */
+    uint8_t is_used;        /* 1 from get to put */
+    uint8_t is_warm;        /* its user's: what lies below the head is still as
+                             * its last user left it; 0 on a fresh one */
     void *tsan_fiber;       /* ThreadSanitizer's; made at first use */
 };
 
@@ -45,7 +47,7 @@ struct tn__stack_cold {
 struct tn__stack_class {
     struct tn__stack *free;      /* last in, first out */
     uint32_t n_free;             /* in that list */
-    uint32_t n_free_min;         /* lowest in this round of trimming */
+    uint32_t n_free_min;         /* lowest seen in this round of trimming */
     uint32_t n_to_chill;         /* found superfluous by the last round */
     uint32_t n_stacks;           /* carved, of this class */
     int32_t carve;               /* slab to carve from; -1: none */
@@ -96,8 +98,7 @@ static inline int tn__stack_get(struct tn__stack_pool *p, int size_class,
     if (!s)
         return tn__stack_get_slow(p, size_class, ret);
     c->free = s->next;
-    if (--c->n_free < c->n_free_min)
-        c->n_free_min = c->n_free;
+    c->n_free--;
     s->is_used = 1;
     *ret = s;
     return 0;
@@ -117,6 +118,15 @@ static inline void tn__stack_put(struct tn__stack_pool *p, struct tn__stack *s)
 /* Call fn(head, arg) for each stack in use, until it returns other than 0. */
 int tn__stack_each(struct tn__stack_pool *p,
                    int (*fn)(struct tn__stack *s, void *arg), void *arg);
+
+/* Note how many stacks are free now; called at each poll. What is lowest in a
+ * round of trimming is superfluous. */
+static inline void tn__stack_note(struct tn__stack_pool *p)
+{
+    for (int i = 0; i < TN__STACK_CLASSES; i++)
+        if (p->classes[i].n_free < p->classes[i].n_free_min)
+            p->classes[i].n_free_min = p->classes[i].n_free;
+}
 
 /* Give memory back, in rounds: that of stacks that were free throughout the
  * last round (but for the `keep` hottest of each class), and the pages below

@@ -23,8 +23,6 @@ void *tn__arch_prepare(void *low, void *top, void (*entry)(void *), void *arg)
     __asm__("stmxcsr %0\n\tfnstcw %1" : "=m"(f->mxcsr), "=m"(f->x87));
     f->r12 = (void *)entry;
     f->r13 = arg;
-    f->rbp = 0;
     f->rip = (void *)tn__arch_start;
-    f->end[0] = f->end[1] = 0;
     return f;
 }
