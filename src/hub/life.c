@@ -123,7 +123,8 @@ static inline void end(struct tn_hub *h, struct tn_greenlet *g, int result)
     g->result = result;
     g->state = TN_GREENLET_DONE;
     h->n_alive--;
-    if (TN_UNLIKELY((g->marks & TN__MARK_WATCHED) || result < 0 || h->joining))
+    if (TN_UNLIKELY((g->marks & TN__MARK_WATCHED) || result < 0 ||
+                    h->joining))
         tell_end(h, g);
 }
 
@@ -173,7 +174,8 @@ static inline void finish(struct tn_hub *h, struct tn_greenlet *g)
     TN_ASSERT(g->scopes == NULL); /* else a tn_timeout_end() is missing */
     if (g->refs == 0)
         recycle(h, g);
-    if (TN_UNLIKELY((marks & TN__MARK_BACK) && back->state == TN_GREENLET_PASSIVE &&
+    if (TN_UNLIKELY((marks & TN__MARK_BACK) &&
+                    back->state == TN_GREENLET_PASSIVE &&
                     back->id == g->back_id)) {
         tn__hub_send(back, NULL);
         tn__hub_leave_for(h, back);
