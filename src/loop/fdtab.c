@@ -333,3 +333,11 @@ void tn__fd_closing(struct tn__loop *l, int fd)
     f->kind = TN__KIND_UNKNOWN;
     f->ready = POLLIN | POLLOUT;
 }
+
+void tn__fd_made(struct tn__loop *l, int fd)
+{
+    struct tn__fd *f = tn__fdtab_peek(l, fd);
+
+    if (TN_UNLIKELY(f && (f->flags & TN__FD_TRACKED)))
+        tn__fd_closing(l, fd);
+}

@@ -180,6 +180,10 @@ void tn__fdtab_event(struct tn__loop *l, int fd, struct tn__fd *f, int events);
 /* `fd` is tendril's from now on (TN__FD_TRACKED, TN__FD_NONBLOCK). */
 int tn__fd_track(struct tn__loop *l, int fd, int flags, enum tn__fd_kind kind);
 
+/* `fd` has just been made by the kernel: what is known of the number, if it was
+ * closed without tn__fd_closing(), is forgotten. */
+void tn__fd_made(struct tn__loop *l, int fd);
+
 /* `fd` is about to be closed or replaced: parked operations complete with
  * -EBADF, the entry forgets everything, its generation rises. Call before the
  * close itself. */

@@ -184,7 +184,7 @@ static int epoll_poll(struct tn__loop *l, tn_time until)
         dispatch(l, &events[i]);
     if (TN_UNLIKELY(l->n_stale >= STALE_MAX)) {
         l->n_stale = 0;
-        return rebuild(l);
+        rebuild(l); /* without a descriptor for it the old set stays */
     }
     return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "base/sys.h"
 #include "hub/hub.h"
+#include "net/fd.h"
 
 enum { HOST_MAX = 64 };
 
@@ -131,7 +132,7 @@ static int open_socket(int family)
 
     if (fd < 0)
         return -errno;
-    r = tn_fd_adopt(fd);
+    r = tn__net_own(fd);
     if (r < 0) {
         close(fd);
         return r;
@@ -195,10 +196,10 @@ int tn_dial(const char *addr, tn_time deadline)
 
 static int adopt_both(int fds[2], int ret_fds[2])
 {
-    int r = tn_fd_adopt(fds[0]);
+    int r = tn__net_own(fds[0]);
 
     if (r == 0)
-        r = tn_fd_adopt(fds[1]);
+        r = tn__net_own(fds[1]);
     if (r < 0) {
         tn_close(fds[0]);
         tn_close(fds[1]);
@@ -211,19 +212,25 @@ static int adopt_both(int fds[2], int ret_fds[2])
 
 int tn_socketpair(int domain, int type, int protocol, int ret_fds[2])
 {
-    int fds[2];
+    int fds[2], err_before = errno, r;
 
     if (socketpair(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol,
-                   fds) < 0)
-        return -errno;
+                   fds) < 0) {
+        r = -errno;
+        errno = err_before;
+        return r;
+    }
     return adopt_both(fds, ret_fds);
 }
 
 int tn_pipe(int ret_fds[2])
 {
-    int fds[2];
+    int fds[2], err_before = errno, r;
 
-    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-        return -errno;
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0) {
+        r = -errno;
+        errno = err_before;
+        return r;
+    }
     return adopt_both(fds, ret_fds);
 }

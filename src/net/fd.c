@@ -8,6 +8,7 @@
 
 #include "base/sys.h"
 #include "hub/hub.h"
+#include "net/fd.h"
 
 #define ENTER(h)                                                               \
     struct tn_hub *h = tn__hub_peek();                                         \
@@ -106,6 +107,14 @@ int tn_fd_adopt(int fd)
     return tn__fd_track(&h->loop, fd, TN__FD_NONBLOCK, TN__KIND_UNKNOWN);
 }
 
+int tn__net_own(int fd)
+{
+    ENTER(h)
+
+    tn__fd_made(&h->loop, fd);
+    return tn__fd_track(&h->loop, fd, TN__FD_NONBLOCK, TN__KIND_UNKNOWN);
+}
+
 int tn_close(int fd)
 {
     struct tn_hub *h = tn__hub_peek();
@@ -127,6 +136,7 @@ int tn_accept(int fd, struct sockaddr *addr, socklen_t *len, tn_time deadline)
     r = tn__hub_io(h, &op, deadline, "tn_accept");
     if (r < 0)
         return (int)r;
+    tn__fd_made(&h->loop, (int)r);
     error = tn__fd_track(&h->loop, (int)r, TN__FD_NONBLOCK, TN__KIND_SOCKET);
     if (error < 0) {
         tn_close((int)r);
