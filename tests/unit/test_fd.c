@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/test_fd.c - adopted descriptors: when is it worth trying, who is
+ * served, what a close does. */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/green.h"
+#include "support/virtual.h"
+
+/* One who receives once, and notes what. */
+struct receiver {
+    int fd;
+    const char *name;
+    long r;
+};
+
+static int receive_one(void *arg)
+{
+    struct receiver *me = arg;
+    char byte;
+
+    me->r = tn_recv(me->fd, &byte, 1, 0, TN_FOREVER);
+    note(me->name);
+    return 0;
+}
+
+static void several_waiters_are_served_in_order(void)
+{
+    struct receiver who[] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+    tn_greenlet *g[3];
+    int fds[2];
+
+    open_pair(fds);
+    for (int i = 0; i < 3; i++) {
+        who[i].fd = fds[0];
+        g[i] = spawn(receive_one, &who[i]);
+    }
+    settle();
+    assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), 1);
+    assert_result(join(g[0]), 0);
+    assert_string_equal(notes(), "a");
+    assert_result(tn_send(fds[1], "xx", 2, 0, TN_FOREVER), 2);
+    assert_result(join(g[1]), 0);
+    assert_result(join(g[2]), 0);
+    assert_string_equal(notes(), "a b c");
+    close_both(fds);
+}
+
+static void a_waiter_that_was_killed_leaves_its_turn_to_the_next(void)
+{
+    struct receiver who[] = {{.name = "a"}, {.name = "b"}};
+    tn_greenlet *g[2];
+    int fds[2];
+
+    open_pair(fds);
+    for (int i = 0; i < 2; i++) {
+        who[i].fd = fds[0];
+        g[i] = spawn(receive_one, &who[i]);
+    }
+    settle();
+    assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), 1);
+    assert_result(tn_kill(g[0], TN_NOWAIT), -EAGAIN); /* before the poll */
+    assert_result(join(g[1]), 0);
+    assert_result(join(g[0]), 0);
+    assert_result(who[0].r, -ECANCELED);
+    assert_result(who[1].r, 1);
+    close_both(fds);
+}
+
+static void a_close_wakes_all_waiters_of_both_directions(void)
+{
+    struct receiver who[] = {{.name = "a"}, {.name = "b"}};
+    struct pollfd p;
+    tn_greenlet *g[2];
+    int fds[2];
+
+    open_pair(fds);
+    for (int i = 0; i < 2; i++) {
+        who[i].fd = fds[0];
+        g[i] = spawn(receive_one, &who[i]);
+    }
+    settle();
+    assert_result(tn_close(fds[0]), 0);
+    assert_result(join(g[0]), 0);
+    assert_result(join(g[1]), 0);
+    assert_result(who[0].r, -EBADF);
+    assert_result(who[1].r, -EBADF);
+    assert_result(tn_recv(fds[0], &p, 1, 0, TN_FOREVER), -EBADF);
+    assert_result(tn_close(fds[0]), -EBADF);
+    assert_result(tn_close(fds[1]), 0);
+}
+
+/* The number is another file's at once: its waiters get its events only. */
+static void a_number_that_is_reused_starts_afresh(void)
+{
+    struct receiver who = {.name = "a"};
+    tn_greenlet *g;
+    int fds[2], again[2];
+
+    for (int i = 0; i < 200; i++) {
+        open_pair(fds);
+        who.fd = fds[0];
+        g = spawn(receive_one, &who);
+        settle();
+        assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), 1);
+        assert_result(tn_close(fds[0]), 0);
+        open_pair(again);
+        assert_int_equal(again[0], fds[0]);
+        assert_result(join(g), 0);
+        assert_result(who.r, -EBADF);
+        g = spawn(receive_one, &who);
+        settle();
+        assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+        assert_result(tn_send(again[1], "x", 1, 0, TN_FOREVER), 1);
+        assert_result(join(g), 0);
+        assert_result(who.r, 1);
+        close_both(again);
+        assert_result(tn_close(fds[1]), 0);
+    }
+}
+
+/* The file lives on in the duplate, and with it its place in an epoll set. */
+static void a_duplicate_of_a_closed_descriptor_does_no_harm(void)
+{
+    struct receiver who = {.name = "a"};
+    tn_greenlet *g;
+    int fds[2], again[2], copy;
+
+    open_pair(fds);
+    who.fd = fds[0];
+    g = spawn(receive_one, &who);
+    settle();
+    copy = dup(fds[0]);
+    assert_result(tn_close(fds[0]), 0);
+    assert_result(join(g), 0);
+    open_pair(again);
+    assert_int_equal(again[0], fds[0]);
+    g = spawn(receive_one, &who);
+    settle();
+    for (int i = 0; i < 200; i++) {
+        assert_result(write(fds[1], "x", 1), 1);
+        assert_result(tn_sleep(tn_after_us(1)), 0);
+        assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+    }
+    assert_result(tn_send(again[1], "x", 1, 0, TN_FOREVER), 1);
+    assert_result(join(g), 0);
+    assert_result(who.r, 1);
+    close_both(again);
+    assert_result(tn_close(fds[1]), 0);
+    assert_result(close(copy), 0);
+}
+
+/* Against the contract: closed by close(), while a duplicate keeps its place
+ * in the set alive. A descriptor that tendril makes with that number works. */
+static void one_closed_behind_our_back_does_not_spoil_its_number(void)
+{
+    struct receiver who = {.name = "a"};
+    tn_greenlet *g;
+    int fds[2], again[2], copy;
+    char byte;
+
+    open_pair(fds);
+    assert_result(tn_recv(fds[0], &byte, 1, 0, tn_after_us(1)), -ETIME);
+    copy = dup(fds[0]);
+    assert_result(close(fds[0]), 0);
+    open_pair(again);
+    assert_int_equal(again[0], fds[0]);
+    who.fd = again[0];
+    g = spawn(receive_one, &who);
+    settle();
+    for (int i = 0; i < 200; i++) { /* stale events, again and again */
+        assert_result(write(fds[1], "x", 1), 1);
+        assert_result(tn_sleep(tn_after_us(1)), 0);
+        assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+    }
+    assert_result(tn_send(again[1], "x", 1, 0, TN_FOREVER), 1);
+    assert_result(join(g), 0);
+    assert_result(who.r, 1);
+    close_both(again);
+    assert_result(tn_close(fds[1]), 0);
+    assert_result(close(copy), 0);
+}
+
+static void the_end_of_a_stream_is_seen_after_a_short_read(void)
+{
+    char buf[64];
+    int fds[2];
+
+    for (int way = 0; way < 2; way++) {
+        struct receiver who = {.name = "a"};
+        tn_greenlet *g;
+
+        open_tcp(fds);
+        who.fd = fds[0];
+        g = spawn(receive_one, &who); /* registers it */
+        settle();
+        assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+        if (way == 0) /* data and the end in one event */
+            assert_result(shutdown(fds[1], SHUT_WR), 0);
+        assert_result(join(g), 0);
+        assert_result(tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER), 2);
+        if (way == 1)
+            assert_result(shutdown(fds[1], SHUT_WR), 0);
+        assert_result(tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER), 0);
+        assert_result(tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER), 0);
+        close_both(fds);
+    }
+}
+
+static int peek(void *arg)
+{
+    char buf[64];
+
+    assert_result(tn_recv(*(int *)arg, buf, sizeof buf, MSG_PEEK, TN_FOREVER),
+                  3);
+    assert_result(tn_recv(*(int *)arg, buf, sizeof buf, MSG_PEEK, TN_FOREVER),
+                  3);
+    assert_result(tn_recv(*(int *)arg, buf, sizeof buf, 0, TN_FOREVER), 3);
+    return 0;
+}
+
+static void a_short_peek_does_not_hide_what_is_there(void)
+{
+    tn_greenlet *g;
+    int fds[2];
+
+    open_tcp(fds);
+    g = spawn(peek, &fds[0]);
+    settle();
+    assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+    assert_result(join(g), 0);
+    close_both(fds);
+}
+
+static int receive_around_the_mark(void *arg)
+{
+    char buf[64];
+    int fd = *(int *)arg;
+
+    /* A read stops at the mark, and again behind it. */
+    assert_result(tn_recv(fd, buf, sizeof buf, 0, TN_FOREVER), 3);
+    assert_result(tn_recv(fd, buf, sizeof buf, MSG_OOB, TN_NOWAIT), 1);
+    assert_result(tn_recv(fd, buf, sizeof buf, 0, TN_FOREVER), 3);
+    return 0;
+}
+
+static void a_read_that_stops_at_urgent_data_is_not_the_end(void)
+{
+    tn_greenlet *g;
+    int fds[2];
+
+    open_tcp(fds);
+    g = spawn(receive_around_the_mark, &fds[0]);
+    settle();
+    assert_result(tn_send(fds[1], "abcU", 4, MSG_OOB, TN_FOREVER), 4);
+    assert_result(tn_send(fds[1], "def", 3, 0, TN_FOREVER), 3);
+    assert_result(join(g), 0);
+    close_both(fds);
+}
+
+static void nowait_always_asks_the_kernel(void)
+{
+    char byte;
+    int fds[2];
+
+    open_pair(fds);
+    assert_result(tn_recv(fds[0], &byte, 1, 0, TN_NOWAIT), -EAGAIN);
+    assert_result(write(fds[1], "x", 1), 1); /* no turn of the loop between */
+    assert_result(tn_recv(fds[0], &byte, 1, 0, TN_NOWAIT), 1);
+    assert_result(tn_recv(fds[0], &byte, 1, 0, tn_after_us(1)), -ETIME);
+    assert_result(write(fds[1], "x", 1), 1);
+    assert_result(tn_recv(fds[0], &byte, 1, 0, TN_NOWAIT), 1);
+    close_both(fds);
+}
+
+static int is_over;
+
+static int ping_pong(void *arg)
+{
+    const int *fds = arg;
+    char byte;
+
+    while (!is_over) { /* never has to wait */
+        assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), 1);
+        assert_result(tn_recv(fds[0], &byte, 1, 0, TN_FOREVER), 1);
+    }
+    return 0;
+}
+
+static void a_fast_peer_on_one_connection_starves_nobody(void)
+{
+    tn_greenlet *g;
+    char byte;
+    int fast[2], slow[2];
+
+    open_pair(fast);
+    open_pair(slow);
+    g = spawn(ping_pong, fast);
+    assert_result(tn_sleep(tn_after_ms(1)), 0); /* timers are not starved */
+    assert_result(write(slow[1], "x", 1), 1);
+    assert_result(tn_recv(slow[0], &byte, 1, 0, TN_FOREVER), 1);
+    is_over = 1;
+    assert_result(join(g), 0);
+    close_both(fast);
+    close_both(slow);
+}
+
+enum { BULK = 4 << 20 };
+
+static int send_bulk(void *arg)
+{
+    static char bulk[BULK];
+    size_t sent = 0;
+    int r;
+
+    memset(bulk, 'b', sizeof bulk);
+    r = tn_send_all(*(int *)arg, bulk, sizeof bulk, 0, &sent, TN_FOREVER);
+    assert_true(r < 0 || sent == BULK);
+    return r < 0 ? r : 0;
+}
+
+static void a_large_transfer_arrives_whole(void)
+{
+    static char buf[30000];
+    size_t got = 0;
+    tn_greenlet *g;
+    int fds[2];
+
+    open_pair(fds);
+    g = spawn(send_bulk, &fds[1]);
+    while (got < BULK) {
+        ssize_t n = tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER);
+
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_result(join(g), 0);
+    assert_true(got == BULK);
+    close_both(fds);
+}
+
+static void send_to_one_who_left_is_epipe_without_a_signal(void)
+{
+    tn_greenlet *g;
+    int fds[2];
+
+    open_pair(fds);
+    g = spawn(send_bulk, &fds[1]);
+    settle();
+    assert_result(tn_close(fds[0]), 0);
+    assert_result(join(g), -EPIPE);
+    assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), -EPIPE);
+    assert_result(tn_close(fds[1]), 0);
+}
+
+static void a_refused_connection_says_so(void)
+{
+    struct sockaddr_in addr;
+    char text[32];
+    int fd = open_listener(&addr);
+
+    snprintf(text, sizeof text, "127.0.0.1:%d", ntohs(addr.sin_port));
+    assert_result(tn_close(fd), 0);
+    assert_result(tn_dial(text, TN_FOREVER), -ECONNREFUSED);
+}
+
+static void adopting_is_refused_where_it_would_do_harm(void)
+{
+    int fds[2];
+
+    assert_result(tn_fd_adopt(0), -EINVAL);
+    assert_result(tn_fd_adopt(1), -EINVAL);
+    assert_result(tn_fd_adopt(2), -EINVAL);
+    assert_result(tn_fd_adopt(-1), -EBADF);
+    assert_result(tn_fd_adopt(999), -EBADF);
+    open_foreign_pipe(fds);
+    assert_result(tn_fd_adopt(fds[0]), 0);
+    assert_result(tn_fd_adopt(fds[0]), 0);
+    assert_true(fcntl(fds[0], F_GETFL) & O_NONBLOCK);
+    close_both(fds);
+}
+
+static void adopting_under_a_waiter_keeps_it_waiting(void)
+{
+    struct receiver who = {.name = "a"};
+    tn_greenlet *g;
+    int fds[2];
+
+    open_foreign_pair(fds);
+    who.fd = fds[0];
+    g = spawn(receive_one, &who);
+    settle();
+    assert_result(tn_fd_adopt(fds[0]), 0);
+    settle();
+    assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), 1);
+    assert_result(join(g), 0);
+    assert_result(who.r, 1);
+    close_both(fds);
+}
+
+TEST_MAIN(TEST(several_waiters_are_served_in_order),
+          TEST(a_waiter_that_was_killed_leaves_its_turn_to_the_next),
+          TEST(a_close_wakes_all_waiters_of_both_directions),
+          TEST(a_number_that_is_reused_starts_afresh),
+          TEST(a_duplicate_of_a_closed_descriptor_does_no_harm),
+          TEST(one_closed_behind_our_back_does_not_spoil_its_number),
+          TEST(the_end_of_a_stream_is_seen_after_a_short_read),
+          TEST(a_short_peek_does_not_hide_what_is_there),
+          TEST(a_read_that_stops_at_urgent_data_is_not_the_end),
+          TEST(nowait_always_asks_the_kernel),
+          TEST(a_fast_peer_on_one_connection_starves_nobody),
+          TEST(a_large_transfer_arrives_whole),
+          TEST(send_to_one_who_left_is_epipe_without_a_signal),
+          TEST(a_refused_connection_says_so),
+          TEST(adopting_is_refused_where_it_would_do_harm),
+          TEST(adopting_under_a_waiter_keeps_it_waiting))

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/test_poll.c - tn_poll() against poll(2). */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/green.h"
+#include "support/virtual.h"
+
+enum { MANY = 200 };
+
+static void one_ready_among_many_is_found(void)
+{
+    static int fds[MANY][2];
+    struct pollfd p[MANY + 2];
+
+    for (int way = 0; way < 2; way++) {
+        for (int i = 0; i < MANY; i++) {
+            if (way)
+                open_foreign_pair(fds[i]);
+            else
+                open_pair(fds[i]);
+            p[i] = (struct pollfd){fds[i][0], POLLIN, 77};
+        }
+        p[MANY] = (struct pollfd){-1, POLLIN, 77};
+        p[MANY + 1] = (struct pollfd){-5, POLLIN, 77};
+        assert_result(tn_poll(p, MANY + 2, TN_NOWAIT), -EAGAIN);
+        assert_result(tn_poll(p, MANY + 2, tn_after_ms(1)), -ETIME);
+        assert_result(write(fds[MANY - 3][1], "x", 1), 1);
+        assert_result(write(fds[7][1], "x", 1), 1);
+        assert_result(tn_poll(p, MANY + 2, TN_FOREVER), 2);
+        for (int i = 0; i < MANY + 2; i++)
+            assert_int_equal(p[i].revents,
+                             i == MANY - 3 || i == 7 ? POLLIN : 0);
+        for (int i = 0; i < MANY; i++)
+            close_both(fds[i]);
+    }
+}
+
+struct poller {
+    struct pollfd p[3];
+    int n;
+    int r;
+};
+
+static int poll_once(void *arg)
+{
+    struct poller *me = arg;
+
+    me->r = tn_poll(me->p, (size_t)me->n, TN_FOREVER);
+    return 0;
+}
+
+static void what_happens_while_it_waits_is_reported(void)
+{
+    int fds[2];
+
+    for (int way = 0; way < 2; way++) {
+        struct poller me = {.n = 2};
+        tn_greenlet *g;
+
+        if (way)
+            open_foreign_pair(fds);
+        else
+            open_pair(fds);
+        me.p[0] = (struct pollfd){fds[0], POLLIN, 0};
+        me.p[1] = (struct pollfd){-1, POLLIN, 0};
+        g = spawn(poll_once, &me);
+        settle();
+        assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+        assert_result(write(fds[1], "x", 1), 1);
+        assert_result(join(g), 0);
+        assert_result(me.r, 1);
+        assert_int_equal(me.p[0].revents, POLLIN);
+        assert_int_equal(me.p[1].revents, 0);
+        close_both(fds);
+    }
+}
+
+static void a_descriptor_that_is_not_open_is_pollnval_at_once(void)
+{
+    struct pollfd p[2] = {{999, POLLIN, 0}, {-1, POLLIN, 0}};
+
+    assert_result(tn_poll(p, 2, TN_FOREVER), 1);
+    assert_int_equal(p[0].revents, POLLNVAL);
+    assert_result(tn_poll(p, 2, TN_NOWAIT), 1);
+    assert_int_equal(p[0].revents, POLLNVAL);
+}
+
+static void nothing_to_wait_for_is_a_sleep(void)
+{
+    struct pollfd p = {-1, POLLIN, 0};
+
+    assert_result(tn_poll(NULL, 0, tn_after_ms(1)), -ETIME);
+    assert_result(tn_poll(&p, 1, tn_after_ms(1)), -ETIME);
+    assert_result(tn_poll(NULL, 0, TN_NOWAIT), -EAGAIN);
+}
+
+static void a_reader_and_a_poller_of_one_descriptor(void)
+{
+    struct poller me = {.n = 1};
+    tn_greenlet *g;
+    char byte;
+    int fds[2];
+
+    open_pair(fds);
+    me.p[0] = (struct pollfd){fds[0], POLLIN, 0};
+    g = spawn(poll_once, &me);
+    assert_result(tn_recv(fds[0], &byte, 1, 0, tn_after_ms(1)), -ETIME);
+    assert_result(write(fds[1], "xy", 2), 2);
+    assert_result(tn_recv(fds[0], &byte, 1, 0, TN_FOREVER), 1);
+    assert_result(join(g), 0); /* one byte is left for it to see */
+    assert_int_equal(me.p[0].revents, POLLIN);
+    close_both(fds);
+}
+
+/* A regular file is always ready, whatever the back end thinks of files. */
+static void a_file_is_ready(void)
+{
+    char path[] = "/tmp/tendril-poll-XXXXXX";
+    int fd = mkstemp(path);
+    struct pollfd p = {fd, POLLIN | POLLOUT, 0};
+
+    assert_true(fd >= 0);
+    unlink(path);
+    assert_result(tn_poll(&p, 1, TN_FOREVER), 1);
+    assert_int_equal(p.revents, POLLIN | POLLOUT);
+    assert_result(tn_close(fd), 0);
+}
+
+static void hangups_are_told_to_who_asks_for_nothing(void)
+{
+    int fds[2];
+
+    test_not_on("ev", "libev knows readable and writable only");
+    for (int way = 0; way < 4; way++) {
+        struct poller me = {.n = 1}, other = {.n = 1};
+        tn_greenlet *g, *h;
+
+        if (way & 1)
+            open_foreign_pair(fds);
+        else
+            open_pair(fds);
+        me.p[0] = (struct pollfd){fds[0], 0, 0};
+        other.p[0] = (struct pollfd){fds[0], POLLIN, 0};
+        g = spawn(poll_once, &me);
+        h = spawn(poll_once, &other);
+        settle();
+        if (way & 2) { /* the other one leaves first */
+            assert_result(write(fds[1], "x", 1), 1);
+        } else {
+            assert_result(tn_kill(h, TN_FOREVER), 0);
+        }
+        assert_result(join(h), 0);
+        settle();
+        assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+        assert_result(tn_close(fds[1]), 0);
+        assert_result(join(g), 0);
+        assert_result(me.r, 1);
+        assert_int_equal(me.p[0].revents, POLLHUP);
+        assert_result(tn_close(fds[0]), 0);
+    }
+}
+
+static void rdhup_is_reported(void)
+{
+    int fds[2];
+
+    for (int way = 0; way < 2; way++) {
+        struct poller me = {.n = 1};
+        tn_greenlet *g;
+
+        if (way)
+            open_foreign_pair(fds);
+        else
+            open_pair(fds);
+        me.p[0] = (struct pollfd){fds[0], POLLRDHUP, 0};
+        g = spawn(poll_once, &me);
+        settle();
+        assert_result(shutdown(fds[1], SHUT_WR), 0);
+        assert_result(join(g), 0);
+        assert_int_equal(me.p[0].revents, POLLRDHUP);
+        close_both(fds);
+    }
+}
+
+static void the_other_names_of_events_are_known(void)
+{
+    int fds[2];
+
+    for (int way = 0; way < 2; way++) {
+        struct poller me = {.n = 1};
+        tn_greenlet *g;
+
+        if (way)
+            open_foreign_pair(fds);
+        else
+            open_pair(fds);
+        me.p[0] = (struct pollfd){fds[0], POLLRDNORM, 0};
+        g = spawn(poll_once, &me);
+        settle();
+        assert_result(write(fds[1], "x", 1), 1);
+        assert_result(join(g), 0);
+        assert_int_equal(me.p[0].revents, POLLRDNORM);
+        close_both(fds);
+    }
+}
+
+/* The bits above mean things to epoll that nobody asked for. */
+static void bits_that_are_no_events_are_passed_over(void)
+{
+    struct poller me = {.n = 1};
+    tn_greenlet *g;
+    int fds[2];
+
+    open_foreign_pair(fds);
+    me.p[0] = (struct pollfd){fds[0], (short)(0xf800 | POLLIN), 0};
+    g = spawn(poll_once, &me);
+    settle();
+    assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+    assert_result(write(fds[1], "x", 1), 1);
+    assert_result(join(g), 0);
+    assert_result(me.r, 1);
+    assert_true(me.p[0].revents & POLLIN);
+    close_both(fds);
+}
+
+static void urgent_data_is_reported(void)
+{
+    struct poller me = {.n = 1};
+    tn_greenlet *g;
+    int fds[2];
+
+    test_not_on("ev", "libev knows readable and writable only");
+    open_tcp(fds);
+    me.p[0] = (struct pollfd){fds[0], POLLPRI, 0};
+    g = spawn(poll_once, &me);
+    settle();
+    assert_result(send(fds[1], "U", 1, MSG_OOB), 1);
+    assert_result(join(g), 0);
+    assert_int_equal(me.p[0].revents, POLLPRI);
+    close_both(fds);
+}
+
+static void one_closed_of_many_is_pollnval(void)
+{
+    struct poller me = {.n = 3};
+    tn_greenlet *g;
+    int a[2], b[2];
+
+    open_pair(a);
+    open_pair(b);
+    me.p[0] = (struct pollfd){a[0], POLLIN, 0};
+    me.p[1] = (struct pollfd){b[0], POLLIN, 0};
+    me.p[2] = (struct pollfd){a[1], POLLIN, 0};
+    g = spawn(poll_once, &me);
+    settle();
+    assert_result(tn_close(b[0]), 0);
+    assert_result(join(g), 0);
+    assert_result(me.r, 1);
+    assert_int_equal(me.p[0].revents, 0);
+    assert_int_equal(me.p[1].revents, POLLNVAL);
+    assert_int_equal(me.p[2].revents, 0);
+    close_both(a);
+    assert_result(tn_close(b[1]), 0);
+}
+
+static void the_same_descriptor_may_stand_there_twice(void)
+{
+    struct poller me = {.n = 2};
+    tn_greenlet *g;
+    int fds[2];
+
+    open_pair(fds);
+    fill(fds[0]);
+    me.p[0] = (struct pollfd){fds[0], POLLIN, 0};
+    me.p[1] = (struct pollfd){fds[0], POLLOUT, 0};
+    g = spawn(poll_once, &me);
+    settle();
+    assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+    drain(fds[1]);
+    assert_result(join(g), 0);
+    assert_result(me.r, 1);
+    assert_int_equal(me.p[0].revents, 0);
+    assert_int_equal(me.p[1].revents, POLLOUT);
+    close_both(fds);
+}
+
+TEST_MAIN(TEST(one_ready_among_many_is_found),
+          TEST(what_happens_while_it_waits_is_reported),
+          TEST(a_descriptor_that_is_not_open_is_pollnval_at_once),
+          TEST(nothing_to_wait_for_is_a_sleep),
+          TEST(a_reader_and_a_poller_of_one_descriptor),
+          TEST(a_file_is_ready),
+          TEST(hangups_are_told_to_who_asks_for_nothing),
+          TEST(rdhup_is_reported),
+          TEST(the_other_names_of_events_are_known),
+          TEST(bits_that_are_no_events_are_passed_over),
+          TEST(urgent_data_is_reported),
+          TEST(one_closed_of_many_is_pollnval),
+          TEST(the_same_descriptor_may_stand_there_twice))
