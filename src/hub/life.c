@@ -396,10 +396,12 @@ int tn_join(tn_greenlet *g, int *ret_result, tn_time deadline)
     struct tn_hub *h = tn__hub_peek();
     int r;
 
-    if (!g || !h || g == h->current)
+    if (!g)
         return -EINVAL;
     if (g->hub != h)
         return -EXDEV;
+    if (g == h->current)
+        return -EINVAL;
     if (TN_UNLIKELY(h->current->alert)) {
         r = tn__hub_alert(h, h->current, deadline);
         if (r)
@@ -442,7 +444,7 @@ int tn_kill(tn_greenlet *g, tn_time deadline)
     struct tn_hub *h = tn__hub_peek();
     int r;
 
-    if (!g || !h)
+    if (!g)
         return -EINVAL;
     if (g->hub != h)
         return -EXDEV;

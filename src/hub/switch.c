@@ -36,6 +36,12 @@ void tn__hub_interrupt(struct tn_hub *h, struct tn_greenlet *g)
         tn__hub_push(h, g);
 }
 
+/* Why self_for() gave NULL. */
+static int refusal(const struct tn_greenlet *g)
+{
+    return g && g->hub != tn__hub_peek() ? -EXDEV : -EINVAL;
+}
+
 /* The current greenlet, if it may switch to `g`; else NULL. */
 static inline struct tn_greenlet *self_for(const struct tn_greenlet *g)
 {
@@ -84,7 +90,7 @@ int tn_switch(tn_greenlet *g, void *value, void **ret_value)
     struct tn_greenlet *self = self_for(g);
 
     if (TN_UNLIKELY(!self))
-        return -EINVAL;
+        return refusal(g);
     if (TN_UNLIKELY(self->alert || g->state == TN_GREENLET_NEW))
         return switch_slow(self, g, value, ret_value);
     tn__hub_send(g, value);
@@ -95,7 +101,9 @@ int tn_throw(tn_greenlet *g, int error, void **ret_value)
 {
     struct tn_greenlet *self = self_for(g);
 
-    if (!self || error >= 0)
+    if (!self)
+        return refusal(g);
+    if (error >= 0)
         return -EINVAL;
     if (g->state == TN_GREENLET_NEW) {
         self->hub->n_alive++;

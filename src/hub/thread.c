@@ -157,17 +157,19 @@ tn_hub *tn_hub_ref(tn_hub *hub)
 
 void tn_hub_unref(tn_hub *hub)
 {
+    uint32_t left;
+
     if (!hub)
         return;
-    /* Also wakes the hub: without handles a wait may turn out to be one that
-     * nothing can end. */
-    if (__atomic_load_n(&hub->refs, __ATOMIC_ACQUIRE) > 1) {
-        pthread_mutex_lock(&hub->post_lock);
-        if (!hub->is_gone)
-            hub->loop.ops->wake(&hub->loop);
-        pthread_mutex_unlock(&hub->post_lock);
-    }
-    if (__atomic_sub_fetch(&hub->refs, 1, __ATOMIC_ACQ_REL) == 0)
+    /* Counted first and then woken: without handles the hub may find that
+     * nothing can end its waits. All under the lock, so that the last one
+     * frees what nobody is about to touch. */
+    pthread_mutex_lock(&hub->post_lock);
+    left = __atomic_sub_fetch(&hub->refs, 1, __ATOMIC_ACQ_REL);
+    if (left > 0 && !hub->is_gone)
+        hub->loop.ops->wake(&hub->loop);
+    pthread_mutex_unlock(&hub->post_lock);
+    if (left == 0)
         hub_unmap(hub);
 }
 
@@ -277,6 +279,10 @@ tn_time tn_now(void)
 {
     struct tn_hub *h = tn__hub_peek();
 
+    /* A virtual clock begins with its hub. */
+    if (TN_UNLIKELY(!h) && choose_backend() == &tn__loop_sim &&
+        make_hub(&h) < 0)
+        h = NULL;
     return h ? h->loop.ops->now(&h->loop) : tn__clock_now();
 }
 
