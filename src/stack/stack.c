@@ -35,7 +35,7 @@ enum {
     SLAB_MIN = 16,
     SLAB_MAX = 1024,
     SLAB_BYTES_LOG2_MAX = 26, /* a slab of several stacks is at most 64 MiB */
-    GUARD_BATCH = 64,
+    GUARD_BATCH = 256,
     COLOURS = 16, /* tops differ by up to 15 cache lines */
     COLOUR_BYTES = 64,
     BLOCK_BYTES = 1024, /* room below the head that a control block may use */
@@ -53,11 +53,6 @@ void tn__stack_pool_init(struct tn__stack_pool *p, size_t page,
         p->classes[i].carve = -1;
 }
 
-static size_t round_page(const struct tn__stack_pool *p, size_t bytes)
-{
-    return (bytes + p->page - 1) & ~(p->page - 1);
-}
-
 #ifdef TN_TSAN
 static void destroy_fibers(struct tn__stack_pool *p);
 #endif
@@ -71,8 +66,9 @@ void tn__stack_pool_fini(struct tn__stack_pool *p)
         struct tn__stack_slab *slab = &p->slabs[i];
 
         tn__sys_unmap(slab->base, (size_t)slab->n << slab->bytes_log2);
-        tn__sys_unmap(slab->is_cold, round_page(p, slab->n));
     }
+    if (p->is_cold)
+        tn__sys_unmap(p->is_cold, p->is_cold_room);
     for (int i = 0; i < TN__STACK_CLASSES; i++) {
         struct tn__stack_class *c = &p->classes[i];
 
@@ -173,12 +169,17 @@ static void guard_slab(struct tn__stack_pool *p, struct tn__stack_slab *slab)
 
 /* ---- slabs ---- */
 
-/* `bytes` of address space aligned to a power of two. */
+/* `bytes` of address space aligned to a power of two. The kernel mostly puts a
+ * mapping right below the last one, where it is aligned and merges with it. */
 static char *map_aligned(size_t bytes, size_t align)
 {
-    char *raw = tn__sys_map(bytes + align);
+    char *raw = tn__sys_map(bytes);
     size_t before;
 
+    if (!raw || ((uintptr_t)raw & (align - 1)) == 0)
+        return raw;
+    tn__sys_unmap(raw, bytes);
+    raw = tn__sys_map(bytes + align);
     if (!raw)
         return NULL;
     before = -(uintptr_t)raw & (align - 1);
@@ -189,6 +190,8 @@ static char *map_aligned(size_t bytes, size_t align)
     return raw + before;
 }
 
+/* Have room for more than `n` elements. A slab has fewer than a page of them:
+ * doubling once is enough. */
 static int make_room(void **array, uint32_t n, uint32_t *room, size_t size,
                      size_t page)
 {
@@ -232,14 +235,14 @@ static int add_slab(struct tn__stack_pool *p, int size_class)
         return -ENOMEM;
     slab.n = slab_size(c, bytes_log2);
     bytes = (size_t)slab.n << bytes_log2;
-    slab.is_cold = tn__sys_map(round_page(p, slab.n));
-    if (!slab.is_cold)
+    slab.first = p->n_numbers;
+    if (make_room((void **)&p->is_cold, p->n_numbers + slab.n, &p->is_cold_room,
+                  1, p->page) < 0)
         return -ENOMEM;
     slab.base = map_aligned(bytes, (size_t)1 << bytes_log2);
-    if (!slab.base) {
-        tn__sys_unmap(slab.is_cold, round_page(p, slab.n));
+    if (!slab.base)
         return -ENOMEM;
-    }
+    p->n_numbers += slab.n;
     tn__sys_madvise(slab.base, bytes, MADV_NOHUGEPAGE);
     if (p->guard == TN__GUARD_MADVISE)
         guard_slab(p, &slab);
@@ -284,7 +287,7 @@ int tn__stack_get_slow(struct tn__stack_pool *p, int size_class,
         return carve(p, size_class, ret);
     cold = c->cold[--c->n_cold];
     slab = &p->slabs[cold.slab];
-    slab->is_cold[cold.index] = 0;
+    p->is_cold[slab->first + cold.index] = 0;
     *ret = make_head(p, cold.slab, cold.index);
     return 0;
 }
@@ -299,7 +302,7 @@ int tn__stack_each(struct tn__stack_pool *p,
             struct tn__stack *s = head_of(slab, k);
             int r;
 
-            if (slab->is_cold[k] || !s->is_used)
+            if (p->is_cold[slab->first + k] || !s->is_used)
                 continue;
             r = fn(s, arg);
             if (r)
@@ -316,7 +319,7 @@ static void destroy_fibers(struct tn__stack_pool *p)
         for (uint32_t k = 0; k < p->slabs[i].n_carved; k++) {
             struct tn__stack *s = head_of(&p->slabs[i], k);
 
-            if (!p->slabs[i].is_cold[k] && s->tsan_fiber)
+            if (!p->is_cold[p->slabs[i].first + k] && s->tsan_fiber)
                 __tsan_destroy_fiber(s->tsan_fiber);
         }
 }
@@ -345,7 +348,7 @@ static void chill(struct tn__stack_pool *p, struct tn__stack_class *c,
     if (s->tsan_fiber)
         __tsan_destroy_fiber(s->tsan_fiber);
 #endif
-    slab->is_cold[index] = 1;
+    p->is_cold[slab->first + index] = 1;
     c->cold[c->n_cold++] = (struct tn__stack_cold){s->slab, index};
     tn__sys_madvise(s->low, ((size_t)1 << slab->bytes_log2) - p->page,
                     MADV_DONTNEED);
@@ -401,7 +404,7 @@ static bool trim_used(struct tn__stack_pool *p,
             struct tn__stack *s = head_of(slab, p->trim_index);
             char *low;
 
-            if (slab->is_cold[p->trim_index])
+            if (p->is_cold[slab->first + p->trim_index])
                 continue;
             if (left-- == 0)
                 return true;

@@ -31,8 +31,7 @@ struct tn__stack {
 
 struct tn__stack_slab {
     char *base;          /* owned mapping, aligned to the stacks' size */
-    uint8_t *is_cold;    /* owned mapping, one byte a stack: its pages, head
-                          * included, were given back */
+    uint32_t first;      /* number of its first stack, among all of the pool */
     uint32_t n;          /* stacks in it */
     uint32_t n_carved;   /* of these, handed out at least once */
     uint32_t bytes_log2; /* of each stack */
@@ -66,6 +65,9 @@ struct tn__stack_pool {
     struct tn__stack_class classes[TN__STACK_CLASSES];
     struct tn__stack_slab *slabs; /* owned mapping, grown */
     uint32_t n_slabs, slabs_room;
+    uint8_t *is_cold;           /* owned mapping, grown; by number of the stack:
+                                 * its pages, head included, were given back */
+    uint32_t n_numbers, is_cold_room;
     size_t page;                /* bytes of a page */
     enum tn__stack_guard guard; /* what the machine gave, or the user forced */
     uint32_t guard_cap;         /* with mprotect: stacks at which the kernel's
