@@ -71,11 +71,14 @@ static void pass_on(int i, int signal, siginfo_t *info, void *context)
         old->sa_sigaction(signal, info, context);
     } else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
         old->sa_handler(signal);
-    } else {
-        /* The faulting instruction runs again and meets the default action. */
+    } else if (info->si_code > 0 || old->sa_handler == SIG_DFL) {
+        /* The faulting instruction runs again and meets the default action; a
+         * signal that somebody sent is sent once more. */
         struct sigaction dfl = {.sa_handler = SIG_DFL};
 
         sigaction(signal, &dfl, NULL);
+        if (info->si_code <= 0)
+            raise(signal);
     }
 }
 
