@@ -211,10 +211,10 @@ long tn__run_dup3(struct tn__run_call *c)
     return c->a[0] == c->a[1] ? -EINVAL : replace(c);
 }
 
-/* The lowest descriptor of ours from `fd` on; INT32_MAX: none. */
+/* The lowest descriptor of ours from `fd` on; UINT32_MAX: none. */
 static unsigned next_of_ours(unsigned fd)
 {
-    unsigned lowest = INT32_MAX;
+    unsigned lowest = UINT32_MAX;
 
     for (int i = 0; i < n_ours; i++)
         if ((unsigned)ours[i] >= fd && (unsigned)ours[i] < lowest)

@@ -116,7 +116,7 @@ struct tn__run {
                              * child of it, which is native */
     volatile int in_engine; /* our code runs: a signal is only recorded */
     volatile int is_alert;  /* look for signals at the end of the call */
-    volatile int in_kernel; /* a call of the program is the kernel's turn */
+    volatile int in_kernel; /* the kernel does a call of the program */
     int pid;
     struct tn__list greens; /* all, main first */
     struct tn__run_green main;
@@ -125,7 +125,7 @@ struct tn__run {
                                       * NULL: none */
     bool has_forked;        /* descriptors may be shared with others */
     int main_status;        /* what main gave to exit(2), when it is gone */
-    int64_t stats_ns;       /* -1: no stats; 0: at the end; else also so often */
+    int64_t stats_ns;       /* stats also so often; 0: at the end; -1: none */
     struct tn__run_counts counts;
 };
 

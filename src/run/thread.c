@@ -198,19 +198,21 @@ static void walk_robust_list(struct tn__run_green *green)
 {
     struct robust_list_head *head = green->robust;
     struct robust_list *entry, *next;
+    long offset;
 
     if (!head)
         return;
+    offset = head->futex_offset;
     entry = head->list.next;
     for (int i = 0; i < ROBUST_MAX && plain_pointer(entry) != &head->list;
          i++) {
         next = plain_pointer(entry)->next;
         if (entry != head->list_op_pending)
-            give_up(green, plain_pointer(entry), head->futex_offset);
+            give_up(green, plain_pointer(entry), offset);
         entry = next;
     }
     if (head->list_op_pending)
-        give_up(green, plain_pointer(head->list_op_pending), head->futex_offset);
+        give_up(green, plain_pointer(head->list_op_pending), offset);
 }
 
 static void tell_joiners(struct tn__run_green *green)

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/descriptors.c - descriptors that are closed, replaced and
+ * reused, under a waiter too. With an argument: also what differs from native
+ * threads, where a thread that waits does not learn that its descriptor was
+ * closed. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "support.h"
+
+static int pair[2];
+
+static void make_pair(void)
+{
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+}
+
+static void close_pair(void)
+{
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void *read_one(void *arg)
+{
+    char c = 0;
+    ssize_t n = read((int)(intptr_t)arg, &c, 1);
+
+    return (void *)(intptr_t)(n == 1 ? c : n < 0 ? -errno : 0);
+}
+
+static void test_close_under_a_waiter(void)
+{
+    pthread_t t[3];
+
+    make_pair();
+    for (int i = 0; i < 3; i++)
+        t[i] = start(read_one, (void *)(intptr_t)pair[0]);
+    nap_ms(10);
+    close(pair[0]);
+    for (int i = 0; i < 3; i++)
+        printf("close under a waiter: EBADF %d\n",
+               (intptr_t)join(t[i]) == -EBADF);
+    close(pair[1]);
+}
+
+static void test_dup2_under_a_waiter(void)
+{
+    int old[2], fd;
+    pthread_t t;
+    char c;
+
+    make_pair();
+    old[0] = pair[0];
+    old[1] = pair[1];
+    make_pair();
+    t = start(read_one, (void *)(intptr_t)old[0]);
+    nap_ms(10);
+    CHECK(dup2(pair[0], old[0]) == old[0]);
+    printf("dup2 under a waiter: EBADF %d\n", (intptr_t)join(t) == -EBADF);
+    CHECK(write(pair[1], "y", 1) == 1);
+    t = start(read_one, (void *)(intptr_t)old[0]);
+    printf("then it is another: %c\n", (char)(intptr_t)join(t));
+    t = start(read_one, (void *)(intptr_t)old[0]);
+    nap_ms(10);
+    CHECK(write(pair[1], "z", 1) == 1);
+    printf("and wakes: %c\n", (char)(intptr_t)join(t));
+    fd = (int)write(old[1], "q", 1); /* its peer is gone */
+    printf("the old peer: %d %d\n", fd, errno == EPIPE);
+    CHECK(recv(pair[0], &c, 1, MSG_DONTWAIT) == -1);
+    close(old[0]);
+    close(old[1]);
+    close_pair();
+}
+
+/* The same numbers again and again, with waiters each time. */
+static void test_reuse(void)
+{
+    long sum = 0;
+
+    for (int i = 0; i < 200; i++) {
+        pthread_t t;
+
+        make_pair();
+        t = start(read_one, (void *)(intptr_t)pair[i % 2]);
+        if (i % 3)
+            sched_yield();
+        CHECK(write(pair[!(i % 2)], "a", 1) == 1);
+        sum += (intptr_t)join(t);
+        close_pair();
+    }
+    printf("reuse: %ld\n", sum / 'a');
+}
+
+/* Did a call fail with EAGAIN? */
+static int would_wait(ssize_t r)
+{
+    return r == -1 && errno == EAGAIN;
+}
+
+static void test_nonblock(void)
+{
+    int one = 1, copy;
+    char c;
+
+    make_pair();
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    printf("O_NONBLOCK: %d\n", would_wait(read(pair[0], &c, 1)));
+    fcntl(pair[0], F_SETFL, 0);
+    copy = dup(pair[0]);
+    ioctl(copy, FIONBIO, &one);
+    printf("by a duplicate: %d\n", would_wait(recv(pair[0], &c, 1, 0)));
+    one = 0;
+    ioctl(pair[0], FIONBIO, &one);
+    CHECK(!(fcntl(copy, F_GETFL) & O_NONBLOCK));
+    printf("MSG_DONTWAIT: %d\n",
+           would_wait(recv(copy, &c, 1, MSG_DONTWAIT)));
+    close(copy);
+    close_pair();
+}
+
+/* A program that closes all it does not know, and takes any number. */
+static void test_sweep(void)
+{
+    struct rlimit limit;
+    pthread_t t;
+    int closed = 0, high;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    for (int fd = 3; fd < (int)limit.rlim_cur && fd < 70000; fd++)
+        closed += close(fd) == 0;
+    printf("close all: %d were open\n", closed);
+    CHECK(syscall(SYS_close_range, 3u, ~0u, 0) == 0);
+    make_pair();
+    for (high = 100; high < 4200 && high < (int)limit.rlim_cur; high++)
+        CHECK(dup2(pair[0], high) == high);
+    t = start(read_one, (void *)(intptr_t)(high - 1));
+    nap_ms(10);
+    CHECK(write(pair[1], "w", 1) == 1);
+    printf("after dup2 to every number: %c\n", (char)(intptr_t)join(t));
+    CHECK(syscall(SYS_close_range, 100u, ~0u, 0) == 0);
+    CHECK(close(100) == -1 && errno == EBADF);
+    close_pair();
+    make_pair();
+    printf("the lowest number comes first: %d\n", pair[0] == 3);
+    close_pair();
+}
+
+static void *poll_one(void *arg)
+{
+    struct pollfd p = {(int)(intptr_t)arg, POLLIN, 0};
+
+    CHECK(poll(&p, 1, 5000) == 1);
+    return (void *)(intptr_t)p.revents;
+}
+
+/* Several wait on one descriptor, some only for readiness. */
+static void test_many_waiters(void)
+{
+    pthread_t p[3], r[4];
+    int sum = 0;
+
+    make_pair();
+    for (int i = 0; i < 3; i++)
+        p[i] = start(poll_one, (void *)(intptr_t)pair[0]);
+    nap_ms(5);
+    CHECK(write(pair[1], "k", 1) == 1);
+    for (int i = 0; i < 3; i++)
+        sum += (intptr_t)join(p[i]) == POLLIN;
+    for (int i = 0; i < 4; i++)
+        r[i] = start(read_one, (void *)(intptr_t)pair[0]);
+    nap_ms(5);
+    CHECK(write(pair[1], "kkk", 3) == 3);
+    for (int i = 0; i < 4; i++)
+        sum += (intptr_t)join(r[i]) == 'k';
+    printf("many waiters: %d\n", sum);
+    shutdown(pair[1], SHUT_RDWR);
+    printf("end of stream: %d\n",
+           (int)(intptr_t)join(start(read_one, (void *)(intptr_t)pair[0])));
+    close_pair();
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    signal(SIGPIPE, SIG_IGN);
+    if (argc > 1) {
+        test_close_under_a_waiter();
+        test_dup2_under_a_waiter();
+    }
+    test_reuse();
+    test_nonblock();
+    test_many_waiters();
+    test_sweep();
+    return 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/processes.c - children of all kinds, made by a thread
+ * while others run. */
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <sys/wait.h>
+
+#include "support.h"
+
+extern char **environ;
+
+static int n_prepare, n_parent, n_child;
+static int is_blocked; /* SIGUSR2, by the thread that forks */
+
+static void in_prepare(void)
+{
+    n_prepare++;
+}
+
+static void in_parent(void)
+{
+    n_parent++;
+}
+
+static void in_child(void)
+{
+    n_child++;
+}
+
+static void on_signal(int sig)
+{
+    (void)sig;
+}
+
+static void *add(void *arg)
+{
+    nap_ms(2);
+    return (void *)((intptr_t)arg + 1);
+}
+
+/* A forked child is a process as any: threads, handlers, sleeps. */
+static int child_work(void)
+{
+    struct sigaction a;
+    pthread_t t[4];
+    int sum = 0;
+    sigset_t set;
+
+    for (intptr_t i = 0; i < 4; i++)
+        t[i] = start(add, (void *)i);
+    for (int i = 0; i < 4; i++)
+        sum += (int)(intptr_t)join(t[i]);
+    sigaction(SIGUSR1, NULL, &a);
+    if (a.sa_handler != on_signal)
+        return 101;
+    raise(SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, NULL, &set);
+    if (sigismember(&set, SIGUSR2) != is_blocked || sigismember(&set, SIGUSR1))
+        return 102;
+    return sum + n_child;
+}
+
+static int status_of(pid_t pid)
+{
+    int status;
+
+    CHECK(pid > 0);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static pid_t fork_one(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(child_work());
+    return pid;
+}
+
+static pid_t vfork_one(const char *program)
+{
+    pid_t pid = vfork();
+
+    if (pid == 0) {
+        execl(program, program, "-c", "exit 6", NULL);
+        _exit(9);
+    }
+    return pid;
+}
+
+static pid_t spawn_one(const char *program)
+{
+    char *argv[] = {"sh", "-c", "echo spawned; exit 8", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    pid_t pid;
+    int r;
+
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, 1, 5);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+    r = posix_spawn(&pid, program, &actions, &attr, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return r == 0 ? pid : -r;
+}
+
+static void *make_children(void *arg)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    is_blocked = 1;
+    printf("fork %d\n", status_of(fork_one()));
+    printf("vfork %d\n", status_of(vfork_one("/bin/sh")));
+    printf("vfork, no program %d\n", status_of(vfork_one("/none")));
+    fflush(stdout);
+    printf("posix_spawn %d\n", status_of(spawn_one("/bin/sh")));
+    printf("posix_spawn, no program %d\n", -spawn_one("/none") == ENOENT);
+    fflush(stdout);
+    printf("system %d\n", WEXITSTATUS((system)("echo system; exit 5")));
+    return arg;
+}
+
+static void *many(void *arg)
+{
+    int bad = 0;
+
+    for (int i = 0; i < 5; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(7);
+        bad += status_of(pid) != 7;
+    }
+    return (void *)(intptr_t)(bad + (arg != NULL));
+}
+
+static void test_pipeline(void)
+{
+    FILE *f = popen("cat; exit 3", "w");
+    int r;
+
+    fprintf(f, "through cat\n");
+    r = pclose(f);
+    printf("popen %d\n", WEXITSTATUS(r));
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction a = {.sa_handler = on_signal};
+    pthread_t t[8];
+    int bad = 0;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc > 1)
+        execv(argv[1], argv + 1);
+    pthread_atfork(in_prepare, in_parent, in_child);
+    sigaction(SIGUSR1, &a, NULL);
+    join(start(make_children, NULL));
+    for (int i = 0; i < 8; i++)
+        t[i] = start(many, NULL);
+    for (int i = 0; i < 8; i++)
+        bad += (int)(intptr_t)join(t[i]);
+    printf("many: bad %d\n", bad);
+    test_pipeline();
+    printf("atfork %d %d %d\n", n_prepare, n_parent, n_child);
+    fflush(stdout);
+    is_blocked = 0;
+    return status_of(fork_one());
+}

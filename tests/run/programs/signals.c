@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/signals.c - signals of the process and of threads.
+ *
+ * usage: signals            all that can be seen from within
+ *        signals die NAME   end by a signal's default action
+ *        signals wait       a thread computes, main sleeps; SIGINT ends it */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "support.h"
+
+static volatile int n_handled, last_code, on_alt;
+static volatile pthread_t handled_by;
+static char alt[65536];
+static int pipe_fds[2];
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    char here;
+
+    (void)sig;
+    (void)context;
+    n_handled++;
+    last_code = info->si_code;
+    handled_by = pthread_self();
+    on_alt = &here >= alt && &here < alt + sizeof alt;
+}
+
+static void install(int sig, int flags)
+{
+    struct sigaction a = {.sa_sigaction = on_signal,
+                          .sa_flags = flags | SA_SIGINFO};
+
+    CHECK(sigaction(sig, &a, NULL) == 0);
+}
+
+static void *kill_later(void *arg)
+{
+    nap_ms(20);
+    kill(getpid(), (int)(intptr_t)arg);
+    nap_ms(20);
+    CHECK(write(pipe_fds[1], "x", 1) == 1);
+    return NULL;
+}
+
+/* A signal for the process interrupts main, whoever runs. */
+static void test_interrupt(void)
+{
+    pthread_t t;
+    ssize_t n;
+    char c;
+
+    install(SIGUSR1, 0);
+    t = start(kill_later, (void *)(intptr_t)SIGUSR1);
+    n = read(pipe_fds[0], &c, 1);
+    printf("read %d EINTR %d, in main %d\n", (int)n, errno == EINTR,
+           !!pthread_equal(handled_by, pthread_self()));
+    join(t);
+    CHECK(read(pipe_fds[0], &c, 1) == 1);
+
+    install(SIGUSR1, SA_RESTART);
+    t = start(kill_later, (void *)(intptr_t)SIGUSR1);
+    n = read(pipe_fds[0], &c, 1);
+    printf("with SA_RESTART: read %d, handled %d\n", (int)n, n_handled);
+    join(t);
+    t = start(kill_later, (void *)(intptr_t)SIGUSR1);
+    n = poll(NULL, 0, 10000);
+    printf("poll %d EINTR %d\n", (int)n, errno == EINTR);
+    join(t);
+    CHECK(read(pipe_fds[0], &c, 1) == 1);
+}
+
+static void test_timers(void)
+{
+    struct itimerval it = {.it_value = {0, 10000}};
+    struct timespec t = {5, 0};
+    int r;
+
+    n_handled = 0;
+    install(SIGALRM, 0);
+    setitimer(ITIMER_REAL, &it, NULL);
+    r = nanosleep(&t, &t);
+    printf("nanosleep %d, left %d, handled %d\n", r, t.tv_sec >= 4, n_handled);
+    setitimer(ITIMER_REAL, &it, NULL);
+    r = pause();
+    printf("pause %d %d\n", r, errno == EINTR);
+    setitimer(ITIMER_REAL, &it, NULL);
+    while (n_handled < 3)
+        ; /* no call at all */
+    printf("while computing: %d\n", n_handled);
+}
+
+static void test_masks(void)
+{
+    sigset_t set, old, pending;
+
+    n_handled = 0;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    CHECK(kill(getpid(), SIGUSR1) == 0);
+    sigpending(&pending);
+    printf("blocked: handled %d, pending %d\n", n_handled,
+           sigismember(&pending, SIGUSR1));
+    sigsuspend(&old);
+    printf("sigsuspend: handled %d\n", n_handled);
+    CHECK(raise(SIGUSR1) == 0);
+    sigpending(&pending);
+    printf("raised: handled %d, pending %d\n", n_handled,
+           sigismember(&pending, SIGUSR1));
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    printf("unblocked: handled %d\n", n_handled);
+}
+
+static void *with_alt(void *arg)
+{
+    stack_t s = {.ss_sp = alt, .ss_size = sizeof alt};
+    stack_t old;
+
+    (void)arg;
+    CHECK(sigaltstack(&s, &old) == 0 && (old.ss_flags & SS_DISABLE));
+    nap_ms(5);
+    CHECK(raise(SIGUSR2) == 0);
+    return NULL;
+}
+
+static void test_altstack(void)
+{
+    pthread_t t;
+
+    install(SIGUSR2, SA_ONSTACK);
+    t = start(with_alt, NULL);
+    join(t);
+    printf("on the alternate stack %d\n", on_alt);
+    CHECK(raise(SIGUSR2) == 0);
+    printf("main has none %d, si_code %d\n", !on_alt, last_code);
+}
+
+static char *guarded;
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)context;
+    CHECK((char *)info->si_addr == guarded);
+    mprotect(guarded, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void *fault(void *arg)
+{
+    nap_ms(1);
+    *guarded = 1;
+    return arg;
+}
+
+static void test_faults(void)
+{
+    struct sigaction a = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    int fds[2];
+    ssize_t n;
+
+    guarded = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sigaction(SIGSEGV, &a, NULL);
+    join(start(fault, NULL));
+    printf("fault %d\n", *guarded);
+    install(SIGPIPE, 0);
+    n_handled = 0;
+    CHECK(pipe(fds) == 0);
+    close(fds[0]);
+    n = write(fds[1], "x", 1);
+    printf("write %d EPIPE %d, SIGPIPE %d\n", (int)n, errno == EPIPE,
+           n_handled);
+    close(fds[1]);
+}
+
+/* A handler may wait; others run meanwhile. */
+static void slow_handler(int sig)
+{
+    (void)sig;
+    nap_ms(20);
+    n_handled++;
+}
+
+static void *interrupted(void *arg)
+{
+    nap_ms(1000);
+    return arg;
+}
+
+static void test_slow_handler(void)
+{
+    struct sigaction a = {.sa_handler = slow_handler};
+    struct sigaction once = {.sa_handler = slow_handler,
+                             .sa_flags = (int)SA_RESETHAND};
+    struct sigaction now;
+    pthread_t t;
+
+    n_handled = 0;
+    sigaction(SIGUSR1, &a, NULL);
+    t = start(interrupted, NULL);
+    nap_ms(5);
+    pthread_kill(t, SIGUSR1);
+    pthread_kill(t, SIGUSR1);
+    join(t);
+    printf("a handler that sleeps: %d\n", n_handled >= 1);
+    sigaction(SIGUSR1, &once, NULL);
+    raise(SIGUSR1);
+    sigaction(SIGUSR1, NULL, &now);
+    printf("SA_RESETHAND %d\n", now.sa_handler == SIG_DFL);
+}
+
+static int die(const char *name)
+{
+    int sig = strcmp(name, "TERM") == 0   ? SIGTERM
+              : strcmp(name, "SEGV") == 0 ? SIGSEGV
+                                          : SIGABRT;
+
+    if (sig == SIGABRT)
+        abort();
+    if (sig == SIGSEGV)
+        *(volatile int *)8 = 0;
+    kill(getpid(), sig);
+    nap_ms(5000);
+    return 0;
+}
+
+static void *compute(void *arg)
+{
+    for (volatile long i = 0;; i++)
+        ;
+    return arg;
+}
+
+static int wait_for_signal(void)
+{
+    int r;
+
+    install(SIGINT, 0);
+    start(compute, NULL);
+    printf("ready\n");
+    fflush(stdout);
+    r = pause(); /* nothing preempts the other: this is the only way back */
+    printf("interrupted %d in main %d\n", r,
+           !!pthread_equal(handled_by, pthread_self()));
+    return 3;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3)
+        return die(argv[2]);
+    if (argc == 2)
+        return wait_for_signal();
+    CHECK(pipe(pipe_fds) == 0);
+    test_interrupt();
+    test_timers();
+    test_masks();
+    test_altstack();
+    test_faults();
+    test_slow_handler();
+    return 0;
+}
