@@ -93,7 +93,8 @@ static pid_t vfork_one(const char *program)
 
 static pid_t spawn_one(const char *program)
 {
-    char *argv[] = {"sh", "-c", "echo spawned; exit 8", NULL};
+    char name[] = "sh", option[] = "-c", script[] = "echo spawned; exit 8";
+    char *argv[] = {name, option, script, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none;

@@ -224,7 +224,7 @@ static int die(const char *name)
     if (sig == SIGABRT)
         abort();
     if (sig == SIGSEGV)
-        *(volatile int *)8 = 0;
+        **(volatile int *volatile *)&guarded = 0;
     kill(getpid(), sig);
     nap_ms(5000);
     return 0;
@@ -239,13 +239,18 @@ static void *compute(void *arg)
 
 static int wait_for_signal(void)
 {
+    sigset_t set, old;
     int r;
 
     install(SIGINT, 0);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, &old);
     start(compute, NULL);
+    alarm(30);
     printf("ready\n");
     fflush(stdout);
-    r = pause(); /* nothing preempts the other: this is the only way back */
+    r = sigsuspend(&old); /* nothing preempts the other: the only way back */
     printf("interrupted %d in main %d\n", r,
            !!pthread_equal(handled_by, pthread_self()));
     return 3;
