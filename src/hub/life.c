@@ -218,8 +218,8 @@ static void report_guard_cap(struct tn_hub *h)
                   "it, or use Linux 6.13 or later (MADV_GUARD_INSTALL)");
 }
 
-static inline int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn, void *arg,
-                struct tn_greenlet **ret)
+static inline int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn,
+                       void *arg, struct tn_greenlet **ret)
 {
     struct tn__stack *stack;
     struct tn_greenlet *g;
