@@ -152,6 +152,7 @@ long tn__run_syscall(struct tn__run_call *c)
             tn__run.in_engine = 0;
             return r;
         }
+        tn__hub_tick(&tn__run_hub); /* who never waits starves nobody */
         handlers = tn__run_leave();
     } while (TN_UNLIKELY(is_again(c, r, handlers)));
     return r;
