@@ -86,13 +86,14 @@ TN_API TN_MUST int tn_join(tn_greenlet *g, int *ret_result, tn_time deadline);
 TN_API int tn_kill(tn_greenlet *g, tn_time deadline);
 
 /* Take, and give back, a reference. tn_unref(NULL) does nothing. Dropping the
- * last reference of a running greenlet detaches it; of one that was never
- * started frees it. */
+ * last reference of a greenlet detaches it; one that was never started is
+ * freed, and one that is PASSIVE is killed, since nobody could resume it. */
 TN_API tn_greenlet *tn_ref(tn_greenlet *g);
 TN_API void tn_unref(tn_greenlet *g);
 
-/* Let every other runnable greenlet run once. Returns 0, or -ECANCELED or
- * -ETIME when this greenlet was killed or a scope of its has expired. */
+/* Let every other runnable greenlet run once. Returns 0; -ECANCELED or -ETIME
+ * when this greenlet was killed or a scope of its has expired; -EDEADLK on the
+ * hub; -ENOMEM when the thread's hub cannot be made. */
 TN_API int tn_yield(void);
 
 /* Wait until `deadline`. Returns 0 when it has passed; -ECANCELED, or -ETIME

@@ -57,7 +57,8 @@ TN_API TN_MUST int tn_dial(const char *addr, tn_time deadline);
 TN_API TN_MUST int tn_accept(int fd, struct sockaddr *addr, socklen_t *len,
                              tn_time deadline);
 
-/* As connect(2). After an error the socket is to be closed. */
+/* As connect(2). After an error the socket is to be closed. On a descriptor
+ * that is not tendril's, O_NONBLOCK is set for the moment of the call. */
 TN_API TN_MUST int tn_connect(int fd, const struct sockaddr *addr,
                               socklen_t len, tn_time deadline);
 

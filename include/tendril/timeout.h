@@ -53,8 +53,9 @@ TN_API void tn_timeout_reset(tn_timeout *t, tn_time deadline);
 TN_API void tn_shield_begin(tn_shield *s, tn_time bound);
 TN_API void tn_shield_end(tn_shield *s);
 
-/* 0, or what a waiting call would return at entry now: -ECANCELED or -ETIME.
- * For long computations. Sets `fired` as such a call would. */
+/* 0, or what a waiting call would return at entry: -ECANCELED or -ETIME (then
+ * `fired` is set as by such a call). For long computations: it looks at the
+ * clock when a scope is open, and never waits. */
 TN_API int tn_check(void);
 
 TN_END_DECLS

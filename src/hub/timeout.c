@@ -156,11 +156,27 @@ void tn_shield_end(tn_shield *s)
     end(s);
 }
 
+/* Expire the scopes of `g` that are due: while it computes, the hub does not
+ * run their timers. */
+static void expire_due(struct tn_hub *h, struct tn_greenlet *g)
+{
+    tn_time now = h->loop.ops->now(&h->loop);
+
+    for (tn_timeout *t = g->scopes; t; t = t->tn__outer) {
+        if (t->tn__state != SCOPE_OPEN || !t->tn__slot || t->tn__when > now)
+            continue;
+        tn__heap_remove(&h->timers, timer_of(t));
+        tn__timeout_expired(timer_of(t));
+    }
+}
+
 int tn_check(void)
 {
     struct tn_hub *h = tn__hub_peek();
 
-    if (!h || !h->current->alert || (h->current->alert & TN__ALERT_HUB))
+    if (!h || (h->current->alert & TN__ALERT_HUB))
         return 0;
-    return tn__timeout_interrupt(h, h->current);
+    if (h->current->scopes)
+        expire_due(h, h->current);
+    return h->current->alert ? tn__timeout_interrupt(h, h->current) : 0;
 }

@@ -114,6 +114,7 @@ static void register_again(struct tn__loop *l, int fd, struct tn__fd *f)
     epoll_arm(l, fd, f, POLLIN | POLLOUT);
 }
 
+/* A new set in place of l->ep, which the caller closes if it is still ours. */
 static int rebuild(struct tn__loop *l)
 {
     int ep = (int)tn__sys_epoll_create();
@@ -126,10 +127,18 @@ static int rebuild(struct tn__loop *l)
         tn__sys_close(ep);
         return r;
     }
-    tn__sys_close(l->ep);
     l->ep = ep;
     tn__fdtab_each(l, register_again);
     return 0;
+}
+
+static int replace(struct tn__loop *l)
+{
+    int old = l->ep, r = rebuild(l);
+
+    if (r == 0)
+        tn__sys_close(old);
+    return r;
 }
 
 static int epoll_after_fork(struct tn__loop *l)
@@ -139,6 +148,19 @@ static int epoll_after_fork(struct tn__loop *l)
     if (wake_fd < 0)
         return wake_fd;
     tn__sys_close(l->wake_fd);
+    l->wake_fd = wake_fd;
+    l->wake_pending = 0;
+    return replace(l);
+}
+
+/* Somebody closed our descriptors (and perhaps has their numbers now), as
+ * programs do that close all they do not know. */
+static int start_anew(struct tn__loop *l)
+{
+    int wake_fd = (int)tn__sys_eventfd();
+
+    if (wake_fd < 0)
+        return wake_fd;
     l->wake_fd = wake_fd;
     l->wake_pending = 0;
     return rebuild(l);
@@ -178,13 +200,15 @@ static int epoll_poll(struct tn__loop *l, tn_time until)
         span = until > now ? until - now : 0;
     }
     n = tn__sys_epoll_wait(l->ep, events, EVENTS_MAX, span);
+    if (n == -EBADF || n == -EINVAL)
+        return start_anew(l);
     if (n < 0)
         return (int)n;
     for (long i = 0; i < n; i++)
         dispatch(l, &events[i]);
     if (TN_UNLIKELY(l->n_stale >= STALE_MAX)) {
         l->n_stale = 0;
-        rebuild(l); /* without a descriptor for it the old set stays */
+        replace(l); /* without a descriptor for it the old set stays */
     }
     return 0;
 }

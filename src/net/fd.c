@@ -145,11 +145,51 @@ int tn_accept(int fd, struct sockaddr *addr, socklen_t *len, tn_time deadline)
     return (int)r;
 }
 
+/* connect() once, without waiting for its verdict. */
+static long begin_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    long flags = tn__sys_fcntl(fd, F_GETFL, 0), r;
+
+    if (flags < 0)
+        return flags;
+    if (flags & O_NONBLOCK)
+        return tn__sys_connect(fd, addr, len);
+    r = tn__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (r < 0)
+        return r;
+    r = tn__sys_connect(fd, addr, len);
+    tn__sys_fcntl(fd, F_SETFL, flags);
+    return r;
+}
+
+/* A unix socket whose peer's queue is full says EAGAIN, and the kernel offers
+ * no way to wait for room: try again, at growing distances. */
+static long connect_again(int fd, const struct sockaddr *addr, socklen_t len,
+                          tn_time deadline)
+{
+    enum { PAUSE_US_MAX = 10000 };
+    int64_t us = 100;
+    long r;
+
+    do {
+        tn_time until = tn_after_us(us);
+
+        r = tn_sleep(until < deadline ? until : deadline);
+        if (r < 0)
+            return r;
+        r = begin_connect(fd, addr, len);
+        if (r == -EAGAIN && tn_now() >= deadline)
+            return -ETIME;
+        us = us * 2 < PAUSE_US_MAX ? us * 2 : PAUSE_US_MAX;
+    } while (r == -EAGAIN);
+    return r;
+}
+
 int tn_connect(int fd, const struct sockaddr *addr, socklen_t len,
                tn_time deadline)
 {
     struct tn__op op = {.code = TN__OP_CONNECT, .fd = fd};
-    long flags, r;
+    long r;
     ENTER(h)
 
     if (TN_UNLIKELY(h->current->alert)) {
@@ -157,21 +197,13 @@ int tn_connect(int fd, const struct sockaddr *addr, socklen_t len,
         if (r)
             return (int)r;
     }
-    flags = tn__sys_fcntl(fd, F_GETFL, 0);
-    if (flags < 0)
-        return (int)flags;
-    if (!(flags & O_NONBLOCK))
-        tn__sys_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-    r = tn__sys_connect(fd, addr, len);
-    if (!(flags & O_NONBLOCK))
-        tn__sys_fcntl(fd, F_SETFL, flags);
-    /* A unix socket whose peer's queue is full says EAGAIN and offers no way
-     * to wait for room: the caller tries again. */
-    if (r != -EINPROGRESS) {
-        tn__hub_tick(h);
-        return (int)r;
-    }
-    return (int)tn__hub_io(h, &op, deadline, "tn_connect");
+    r = begin_connect(fd, addr, len);
+    if (r == -EAGAIN && deadline != TN_NOWAIT)
+        r = connect_again(fd, addr, len, deadline);
+    if (r == -EINPROGRESS)
+        return (int)tn__hub_io(h, &op, deadline, "tn_connect");
+    tn__hub_tick(h);
+    return (int)r;
 }
 
 /* ---- poll ---- */

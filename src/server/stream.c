@@ -65,7 +65,7 @@ static void client_ended(tn_stream_server *s)
         s->has_room = 1;
         tn__hub_wake(s->waits_room);
     }
-    if (s->n_clients == 0 && s->waits_idle) {
+    if (s->waits_idle) {
         s->is_idle = 1;
         tn__hub_wake(s->waits_idle);
     }
@@ -292,14 +292,26 @@ size_t tn_stream_server_clients(const tn_stream_server *s)
     return s->n_clients;
 }
 
+/* 1 if the current greenlet is a handler of `s`: it does not await itself. */
+static size_t count_self(const tn_stream_server *s)
+{
+    const struct tn__list *n = s->clients.next;
+
+    for (; n != &s->clients; n = n->next)
+        if (TN_CONTAINER(n, struct client, link)->g == tn_self())
+            return 1;
+    return 0;
+}
+
 static int wait_idle(tn_stream_server *s, tn_time deadline)
 {
     struct tn_greenlet *self = tn_self();
+    size_t n_self = count_self(s);
     int r = 0;
 
     if (self->alert)
         r = tn__hub_alert(s->hub, self, deadline);
-    while (r == 0 && s->n_clients > 0) {
+    while (r == 0 && s->n_clients > n_self) {
         if (deadline == TN_NOWAIT)
             return -EAGAIN;
         s->is_idle = 0;
@@ -336,7 +348,7 @@ int tn_stream_server_stop(tn_stream_server *s, tn_time drain)
         s->acceptor = NULL;
     }
     r = wait_idle(s, drain);
-    if (s->n_clients == 0)
+    if (r == 0)
         return 0;
     kill_clients(s);
     return r == -ETIME || r == -EAGAIN ? wait_idle(s, TN_FOREVER) : r;
@@ -361,10 +373,16 @@ int tn_stream_server_serve(tn_stream_server *s)
 
 void tn_stream_server_free(tn_stream_server *s)
 {
+    tn_shield shield;
+
     if (!s)
         return;
+    /* The handlers use the server: it stays until the last of them has left,
+     * also when the caller is being killed. */
+    tn_shield_begin(&shield, TN_FOREVER);
     tn_stream_server_stop(s, TN_NOWAIT);
-    TN_ASSERT(s->n_clients == 0);
+    tn_shield_end(&shield);
+    TN_ASSERT(s->n_clients == 0); /* else a handler frees its own server */
     free(s->addr);
     free(s);
 }
