@@ -31,6 +31,13 @@ struct client {
     tn_greenlet *g;
 };
 
+/* One who waits for handlers to end: in the frame of stop(). */
+struct stopper {
+    struct tn__list link; /* on tn_stream_server.stoppers */
+    tn_greenlet *g;
+    uint8_t is_told;      /* a handler has ended */
+};
+
 struct tn_stream_server {
     char *addr; /* owned */
     tn_stream_fn fn;
@@ -43,9 +50,8 @@ struct tn_stream_server {
     int is_killing;         /* stop() does not wait any more: handlers that
                              * have not begun do not */
     uint8_t has_room;       /* wakes an acceptor that waits for room */
-    uint8_t is_idle;        /* wakes a stop() that waits for handlers */
     struct tn_greenlet *waits_room;
-    struct tn_greenlet *waits_idle;
+    struct tn__list stoppers;
     struct tn_hub *hub;     /* of the thread that made it */
 };
 
@@ -65,9 +71,12 @@ static void client_ended(tn_stream_server *s)
         s->has_room = 1;
         tn__hub_wake(s->waits_room);
     }
-    if (s->waits_idle) {
-        s->is_idle = 1;
-        tn__hub_wake(s->waits_idle);
+    for (struct tn__list *n = s->stoppers.next; n != &s->stoppers;
+         n = n->next) {
+        struct stopper *stopper = TN_CONTAINER(n, struct stopper, link);
+
+        stopper->is_told = 1;
+        tn__hub_wake(stopper->g);
     }
 }
 
@@ -195,8 +204,8 @@ static int accept_loop(void *arg)
         } else if (is_passing(r)) {
             r = tn_yield();
         }
-        if (r < 0)
-            return r;
+        if (r < 0) /* closing the listener is how a server is stopped */
+            return r == -EBADF || r == -ECANCELED ? 0 : r;
     }
 }
 
@@ -241,6 +250,7 @@ int tn_stream_server_new(const char *addr, tn_stream_fn fn, void *arg,
     s->options = *options;
     s->fd = -1;
     tn__list_init(&s->clients);
+    tn__list_init(&s->stoppers);
     if (!s->options.backlog)
         s->options.backlog = BACKLOG;
     if (!s->options.accept_max)
@@ -306,6 +316,7 @@ static size_t count_self(const tn_stream_server *s)
 static int wait_idle(tn_stream_server *s, tn_time deadline)
 {
     struct tn_greenlet *self = tn_self();
+    struct stopper me = {.g = self};
     size_t n_self = count_self(s);
     int r = 0;
 
@@ -314,11 +325,11 @@ static int wait_idle(tn_stream_server *s, tn_time deadline)
     while (r == 0 && s->n_clients > n_self) {
         if (deadline == TN_NOWAIT)
             return -EAGAIN;
-        s->is_idle = 0;
-        s->waits_idle = self;
-        r = tn__hub_park(s->hub, &s->is_idle, deadline,
+        me.is_told = 0;
+        tn__list_insert(&s->stoppers, &me.link);
+        r = tn__hub_park(s->hub, &me.is_told, deadline,
                          "tn_stream_server_stop", -1);
-        s->waits_idle = NULL;
+        tn__list_remove(&me.link);
     }
     return r;
 }
@@ -367,8 +378,7 @@ int tn_stream_server_serve(tn_stream_server *s)
         tn_unref(acceptor);
         return r;
     }
-    /* Closing the listener is how a server is stopped. */
-    return result == -EBADF || result == -ECANCELED ? 0 : result;
+    return result == -ECANCELED ? 0 : result; /* it never ran */
 }
 
 void tn_stream_server_free(tn_stream_server *s)
