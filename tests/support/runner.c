@@ -114,6 +114,7 @@ static _Noreturn void run_here(const struct test *t)
         count_descriptors(true);
         fail_msg("%d descriptors were open before", n_open);
     }
+    assert_result(tn_hub_destroy(), 0);
     exit(0);
 }
 

@@ -53,10 +53,16 @@ struct test {
                          argc, argv);                                          \
     }
 
+#ifdef __cplusplus
+# define TEST_NORETURN [[noreturn]]
+#else
+# define TEST_NORETURN _Noreturn
+#endif
+
 int test_main(const struct test *tests, size_t n, int argc, char **argv);
 
 /* End the test as skipped. */
-_Noreturn void test_skip(const char *reason);
+TEST_NORETURN void test_skip(const char *reason);
 
 /* Skip on every back end but this one, or on this one. */
 void test_only_on(const char *loop, const char *reason);

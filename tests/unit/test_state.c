@@ -86,8 +86,8 @@ static void rounding_is_each_greenlets_own(void)
 /* Many live values across a switch: what the ABI makes the callee keep. */
 static int keep_values(void *arg)
 {
-    volatile long seed = (long)(intptr_t)arg;
-    long a = seed, b = a * 3, c = b + 7, d = c * 5, e = d ^ a, f = e + b;
+    volatile unsigned long seed = (unsigned long)(uintptr_t)arg;
+    unsigned long a = seed, b = a * 3, c = b + 7, d = c * 5, e = d ^ a, f = e + b;
     double x = (double)a, y = x * 1.5, z = y - 3;
 
     for (int i = 0; i < 1000; i++) {
@@ -102,7 +102,7 @@ static int keep_values(void *arg)
         y = z - x * 0.5;
         z += 1;
     }
-    return (int)((a ^ b ^ c ^ d ^ e ^ f ^ (long)(x + y + z)) & 0xffff);
+    return (int)((a ^ b ^ c ^ d ^ e ^ f ^ (unsigned long)(x > 1e15)) & 0xffff);
 }
 
 static void values_survive_switches(void)
