@@ -50,8 +50,14 @@ run:
 	@$(MAKE) build
 	@tools/serve-demo $(BUILD) $(PORT)
 
+# A tree that was built before the tests' packages were there is configured
+# again.
 check:
 	@tools/setup --for=build,check
+	@$(MAKE) $(BUILD)/build.ninja
+	@grep -q '^enabled$$' $(BUILD)/.tests 2>/dev/null || \
+		{ meson configure $(BUILD) -Dtests=enabled && \
+		  echo enabled >$(BUILD)/.tests; }
 	@$(MAKE) build
 	@tools/run-tests $(BUILD) -- $(TEST_FLAGS)
 
