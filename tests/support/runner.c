@@ -165,8 +165,8 @@ static bool run(int number, const struct test *t)
     reason[n > 0 ? n : 0] = '\0';
     close(pipe_fds[0]);
     report(number, t, status, reason);
-    return status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) ==
-                           EXIT_SKIP);
+    return status == 0 ||
+           (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP);
 }
 
 static bool is_chosen(const struct test *t, int argc, char **argv)

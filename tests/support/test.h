@@ -41,17 +41,26 @@ struct test {
     int seconds; /* time limit, before slowness; 0: 20 */
 };
 
-#define TEST(fn) {#fn, fn, 0, 0}
-#define TEST_BARE(fn) {#fn, fn, TEST_ALONE, 0}
-#define TEST_LONG(fn, flags, seconds) {#fn, fn, flags, seconds}
+#define TEST(fn)                                                               \
+ {                                                                             \
+#  fn, fn, 0, 0                                                                \
+ }
+#define TEST_BARE(fn)                                                          \
+ {                                                                             \
+#  fn, fn, TEST_ALONE, 0                                                       \
+ }
+#define TEST_LONG(fn, flags, seconds)                                          \
+ {                                                                             \
+#  fn, fn, flags, seconds                                                      \
+ }
 
 #define TEST_MAIN(...)                                                         \
-    static const struct test all_tests[] = {__VA_ARGS__};                      \
-    int main(int argc, char **argv)                                            \
-    {                                                                          \
-        return test_main(all_tests, sizeof all_tests / sizeof all_tests[0],    \
-                         argc, argv);                                          \
-    }
+ static const struct test all_tests[] = {__VA_ARGS__};                         \
+ int main(int argc, char **argv)                                               \
+ {                                                                             \
+  return test_main(all_tests, sizeof all_tests / sizeof all_tests[0], argc,    \
+                   argv);                                                      \
+ }
 
 #ifdef __cplusplus
 # define TEST_NORETURN [[noreturn]]
@@ -72,6 +81,6 @@ void test_not_on(const char *loop, const char *reason);
 void test_result(long is, long should_be, const char *text, const char *file,
                  int line);
 #define assert_result(call, expected)                                          \
-    test_result((long)(call), (long)(expected), #call, __FILE__, __LINE__)
+ test_result((long)(call), (long)(expected), #call, __FILE__, __LINE__)
 
 #endif /* TN_TESTS_TEST_H */

@@ -180,9 +180,8 @@ static void disconnect(struct wait *w)
 
 static long call_poll(struct wait *w, tn_time deadline)
 {
-    struct pollfd fds[3] = {{-1, POLLIN, 0},
-                            {w->fds[1], POLLIN, 0},
-                            {w->fds[0], POLLIN, 0}};
+    struct pollfd fds[3] = {
+        {-1, POLLIN, 0}, {w->fds[1], POLLIN, 0}, {w->fds[0], POLLIN, 0}};
     int r = tn_poll(fds, 3, deadline);
 
     if (r > 0) {
@@ -224,11 +223,9 @@ static long call_join(struct wait *w, tn_time deadline)
 
 const struct wait_kind wait_kinds[] = {
     {"recv", open_recv, call_recv, write_one, 1, -EBADF, true},
-    {"recv, foreign", open_recv_foreign, call_recv, write_one, 1, -EBADF,
-     true},
+    {"recv, foreign", open_recv_foreign, call_recv, write_one, 1, -EBADF, true},
     {"read", open_read, call_read, write_one, 1, -EBADF, true},
-    {"read, foreign", open_read_foreign, call_read, write_one, 1, -EBADF,
-     true},
+    {"read, foreign", open_read_foreign, call_read, write_one, 1, -EBADF, true},
     {"read of a socket", open_recv_foreign, call_read, write_one, 1, -EBADF,
      true},
     {"send", open_send, call_send, drain_peer, 1, -EBADF, true},
@@ -243,8 +240,8 @@ const struct wait_kind wait_kinds[] = {
     {"connect", open_connect, call_connect, disconnect, -ECONNRESET, -EBADF,
      true},
     {"poll", open_recv, call_poll, write_one, POLLIN, POLLNVAL, true},
-    {"poll, foreign", open_recv_foreign, call_poll, write_one, POLLIN,
-     POLLNVAL, true},
+    {"poll, foreign", open_recv_foreign, call_poll, write_one, POLLIN, POLLNVAL,
+     true},
     {"join", open_join, call_join, end_other, 0, 0, false},
 };
 

@@ -41,8 +41,8 @@ static void values_go_both_ways(void)
     if (TEST_SANITIZED)
         test_skip("the switch alone does not tell the sanitizer");
     low = make_stack();
-    other_sp = tn__arch_prepare(low, low + STACK_BYTES, count_values,
-                                &n_entered);
+    other_sp =
+        tn__arch_prepare(low, low + STACK_BYTES, count_values, &n_entered);
     assert_int_equal(n_entered, 0);
     assert_int_equal(tn__arch_switch(&main_sp, other_sp, 0), 1);
     for (int i = 0; i < 1000; i++)

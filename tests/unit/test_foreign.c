@@ -169,8 +169,8 @@ static void accept_on_a_blocking_listener_parks(void)
     settle();
     assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
     is_blocking(fd);
-    assert_result(tn_connect(client, (struct sockaddr *)&addr, len,
-                             TN_FOREVER), 0);
+    assert_result(tn_connect(client, (struct sockaddr *)&addr, len, TN_FOREVER),
+                  0);
     is_blocking(client);
     assert_result(join(g), 0);
     is_blocking(fd);

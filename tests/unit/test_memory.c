@@ -81,8 +81,7 @@ static void a_million_guarded_greenlets_park_and_finish_within_5_gib(void)
     for (int i = 0; i < MILLION; i++)
         parked[i] = spawn(park_here, NULL);
     settle();
-    assert_result(tn_greenlet_state(parked[MILLION - 1]),
-                  TN_GREENLET_WAITING);
+    assert_result(tn_greenlet_state(parked[MILLION - 1]), TN_GREENLET_WAITING);
     used = used_kib() - before;
     printf("# a million parked: %ld KiB, %ld B each\n", used,
            used * 1024 / MILLION);
@@ -287,8 +286,8 @@ static void an_unknown_back_end_is_einval(void)
     assert_string_equal(tn_hub_loop_name(), "none");
 }
 
-TEST_MAIN(TEST_LONG(a_million_guarded_greenlets_park_and_finish_within_5_gib,
-                    0, 120),
+TEST_MAIN(TEST_LONG(a_million_guarded_greenlets_park_and_finish_within_5_gib, 0,
+                    120),
           TEST(memory_of_deep_calls_is_given_back_while_parked),
           TEST(memory_of_many_that_ended_is_given_back),
           TEST_BARE(the_cap_of_mprotect_guards_is_reported_and_not_a_crash),

@@ -22,13 +22,13 @@ struct trial {
     const struct wait_kind *kind;
     struct wait wait;
     int set, way;
-    tn_time at;         /* when all of the set is due */
-    tn_time deadline;   /* of the call */
+    tn_time at;       /* when all of the set is due */
+    tn_time deadline; /* of the call */
     tn_greenlet *g;
     struct tn__hub_call call;
-    long r;             /* what the call returned */
-    int fired[2];       /* of the outer scope and of the inner */
-    long next;          /* what the next call returned */
+    long r;       /* what the call returned */
+    int fired[2]; /* of the outer scope and of the inner */
+    long next;    /* what the next call returned */
 };
 
 static void verify(const struct trial *t, const char *what, long is,
@@ -37,8 +37,8 @@ static void verify(const struct trial *t, const char *what, long is,
     if (is != should_be)
         fail_msg("%s: %s%s%s%s%s%s way %d: %s is %ld, not %ld", t->kind->name,
                  t->set & RESULT ? "result " : "", t->set & KILL ? "kill " : "",
-                 t->set & OUTER ? "outer " : "",
-                 t->set & INNER ? "inner " : "", t->set & OWN ? "own " : "",
+                 t->set & OUTER ? "outer " : "", t->set & INNER ? "inner " : "",
+                 t->set & OWN ? "own " : "",
                  t->deadline == TN_NOWAIT ? "nowait " : "", t->way, what, is,
                  should_be);
 }
@@ -162,8 +162,7 @@ static int call_after_all(void *arg)
 
     tn_timeout_begin(&outer, t->set & OUTER ? t->at : TN_FOREVER);
     tn_timeout_begin(&inner, t->set & INNER ? t->at : TN_FOREVER);
-    assert_result(tn_sleep(t->at + MS),
-                  t->set & (OUTER | INNER) ? -ETIME : 0);
+    assert_result(tn_sleep(t->at + MS), t->set & (OUTER | INNER) ? -ETIME : 0);
     outer.fired = inner.fired = 0;
     if (t->set & KILL)
         assert_result(tn_kill(tn_self(), TN_NOWAIT), 0);

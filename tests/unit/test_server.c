@@ -205,8 +205,8 @@ static void serve_returns_when_it_is_stopped(void)
     tn_stream_server *s;
     tn_greenlet *g;
 
-    assert_result(tn_stream_server_new("127.0.0.1:0", echo, NULL, &options,
-                                       &s), 0);
+    assert_result(tn_stream_server_new("127.0.0.1:0", echo, NULL, &options, &s),
+                  0);
     g = spawn(serve_it, s);
     settle();
     assert_result(be_a_client(s), 0);
@@ -283,8 +283,7 @@ static void a_taken_port_is_an_error_and_nothing_runs(void)
     char text[32];
 
     snprintf(text, sizeof text, "127.0.0.1:%d", tn_stream_server_port(s));
-    assert_result(tn_stream_server_new(text, echo, NULL, &options, &second),
-                  0);
+    assert_result(tn_stream_server_new(text, echo, NULL, &options, &second), 0);
     assert_result(tn_stream_server_start(second), -EADDRINUSE);
     assert_result(tn_stream_server_serve(second), -EADDRINUSE);
     tn_stream_server_free(second);
@@ -300,9 +299,10 @@ static void wrong_arguments_are_refused(void)
     tn_stream_server *s = NULL;
     struct sockaddr_storage addr;
     socklen_t len;
-    static const char *const bad[] = {"", "127.0.0.1", "localhost:80", ":",
-                                      "1.2.3.4:65536", "1.2.3.4:-1", "::1:80",
-                                      "[::1]", "unix:", ":8o", "[1.2.3.4:5"};
+    static const char *const bad[] = {
+        "",           "127.0.0.1", "localhost:80", ":",     "1.2.3.4:65536",
+        "1.2.3.4:-1", "::1:80",    "[::1]",        "unix:", ":8o",
+        "[1.2.3.4:5"};
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (tn_addr_parse(bad[i], &addr, &len) != -EINVAL)

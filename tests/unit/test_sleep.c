@@ -239,5 +239,4 @@ TEST_MAIN(TEST(yields_of_two_greenlets_interleave),
           TEST(sleepers_wake_in_the_order_of_their_deadlines),
           TEST(one_spawned_by_one_that_ends_at_once_still_runs),
           TEST(timers_keep_their_order_of_size_beside_descriptors),
-          TEST(spans_are_kept_within_bounds),
-          TEST(one_that_runs_is_not_done))
+          TEST(spans_are_kept_within_bounds), TEST(one_that_runs_is_not_done))

@@ -87,7 +87,8 @@ static void rounding_is_each_greenlets_own(void)
 static int keep_values(void *arg)
 {
     volatile unsigned long seed = (unsigned long)(uintptr_t)arg;
-    unsigned long a = seed, b = a * 3, c = b + 7, d = c * 5, e = d ^ a, f = e + b;
+    unsigned long a = seed, b = a * 3, c = b + 7, d = c * 5;
+    unsigned long e = d ^ a, f = e + b;
     double x = (double)a, y = x * 1.5, z = y - 3;
 
     for (int i = 0; i < 1000; i++) {
@@ -148,11 +149,11 @@ static void a_stack_has_the_size_asked_for(void)
     assert_result(tn_greenlet_stack(tn_self(), &low, &bytes), -ENOENT);
     for (size_t want = 1; want <= (size_t)64 << 20; want *= 4) {
         options.stack_bytes = want + 1;
-        assert_result(tn_greenlet_new(&options, stack_is_where_it_says, NULL,
-                                      &g), 0);
+        assert_result(
+            tn_greenlet_new(&options, stack_is_where_it_says, NULL, &g), 0);
         assert_result(tn_greenlet_stack(g, &low, &bytes), 0);
         assert_true(bytes > want / 4 * 3);
-        memset((char *)low, 1, 1);             /* usable down to its end */
+        memset((char *)low, 1, 1); /* usable down to its end */
         assert_int_equal(((char *)low)[0], 1);
         tn_unref(g);
     }

@@ -51,10 +51,34 @@ static void a_scope_of_no_time_fires_at_the_next_poll(void)
     tn_timeout t;
 
     tn_timeout_begin(&t, TN_NOWAIT);
-    assert_result(tn_check(), 0); /* not yet */
+    assert_result(t.fired, 0);
     assert_result(tn_sleep(TN_FOREVER), -ETIME);
     assert_result(t.fired, 1);
     tn_timeout_end(&t);
+}
+
+static void a_computation_can_ask_whether_its_time_is_over(void)
+{
+    tn_timeout outer, inner;
+    tn_shield shield;
+    tn_time at;
+
+    need_virtual_time();
+    at = tn_after_ms(5);
+    tn_timeout_begin(&outer, at);
+    tn_timeout_begin(&inner, at);
+    assert_result(tn_check(), 0);
+    virtual_jump(at); /* no turn of the loop */
+    tn_shield_begin(&shield, tn_after_ms(5));
+    assert_result(tn_check(), 0);
+    virtual_jump(at + 5 * MS);
+    assert_result(tn_check(), -ETIME);
+    tn_shield_end(&shield);
+    assert_result(outer.fired, 1);
+    assert_result(inner.fired, 0);
+    tn_timeout_end(&inner);
+    tn_timeout_end(&outer);
+    assert_result(tn_check(), 0);
 }
 
 /* S50 */
@@ -332,6 +356,7 @@ TEST_MAIN(TEST(a_scope_ends_a_wait_and_says_so),
           TEST(an_expired_scope_refuses_every_later_call),
           TEST(a_scope_without_an_end_never_fires),
           TEST(a_scope_of_no_time_fires_at_the_next_poll),
+          TEST(a_computation_can_ask_whether_its_time_is_over),
           TEST(a_scope_that_ended_in_time_does_nothing),
           TEST(a_scope_can_be_given_a_new_deadline),
           TEST(the_inner_one_fires_alone_and_the_outer_stays),

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/test_stream.c - stream sockets: short reads, the end, urgent data,
+ * large transfers, peers that leave. */
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "support/green.h"
+#include "support/virtual.h"
+
+/* One who receives once, and notes what. */
+struct receiver {
+    int fd;
+    const char *name;
+    long r;
+};
+
+static int receive_one(void *arg)
+{
+    struct receiver *me = arg;
+    char byte;
+
+    me->r = tn_recv(me->fd, &byte, 1, 0, TN_FOREVER);
+    note(me->name);
+    return 0;
+}
+
+static void the_end_of_a_stream_is_seen_after_a_short_read(void)
+{
+    char buf[64];
+    int fds[2];
+
+    for (int way = 0; way < 2; way++) {
+        struct receiver who = {.name = "a"};
+        tn_greenlet *g;
+
+        open_tcp(fds);
+        who.fd = fds[0];
+        g = spawn(receive_one, &who); /* registers it */
+        settle();
+        assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+        if (way == 0) /* data and the end in one event */
+            assert_result(shutdown(fds[1], SHUT_WR), 0);
+        assert_result(join(g), 0);
+        assert_result(tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER), 2);
+        if (way == 1)
+            assert_result(shutdown(fds[1], SHUT_WR), 0);
+        assert_result(tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER), 0);
+        assert_result(tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER), 0);
+        close_both(fds);
+    }
+}
+
+static int peek(void *arg)
+{
+    char buf[64];
+
+    assert_result(tn_recv(*(int *)arg, buf, sizeof buf, MSG_PEEK, TN_FOREVER),
+                  3);
+    assert_result(tn_recv(*(int *)arg, buf, sizeof buf, MSG_PEEK, TN_FOREVER),
+                  3);
+    assert_result(tn_recv(*(int *)arg, buf, sizeof buf, 0, TN_FOREVER), 3);
+    return 0;
+}
+
+static void a_short_peek_does_not_hide_what_is_there(void)
+{
+    tn_greenlet *g;
+    int fds[2];
+
+    open_tcp(fds);
+    g = spawn(peek, &fds[0]);
+    settle();
+    assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+    assert_result(join(g), 0);
+    close_both(fds);
+}
+
+static int receive_around_the_mark(void *arg)
+{
+    char buf[64];
+    int fd = *(int *)arg;
+
+    /* A read stops at the mark, and again behind it. */
+    assert_result(tn_recv(fd, buf, sizeof buf, 0, TN_FOREVER), 3);
+    assert_result(tn_recv(fd, buf, sizeof buf, MSG_OOB, TN_NOWAIT), 1);
+    assert_result(tn_recv(fd, buf, sizeof buf, 0, TN_FOREVER), 3);
+    return 0;
+}
+
+static void a_read_that_stops_at_urgent_data_is_not_the_end(void)
+{
+    tn_greenlet *g;
+    int fds[2];
+
+    open_tcp(fds);
+    g = spawn(receive_around_the_mark, &fds[0]);
+    settle();
+    assert_result(tn_send(fds[1], "abcU", 4, MSG_OOB, TN_FOREVER), 4);
+    assert_result(tn_send(fds[1], "def", 3, 0, TN_FOREVER), 3);
+    assert_result(join(g), 0);
+    close_both(fds);
+}
+
+enum { BULK = 4 << 20 };
+
+static int send_bulk(void *arg)
+{
+    static char bulk[BULK];
+    size_t sent = 0;
+    int r;
+
+    memset(bulk, 'b', sizeof bulk);
+    r = tn_send_all(*(int *)arg, bulk, sizeof bulk, 0, &sent, TN_FOREVER);
+    assert_true(r < 0 || sent == BULK);
+    return r < 0 ? r : 0;
+}
+
+static void a_large_transfer_arrives_whole(void)
+{
+    static char buf[30000];
+    size_t got = 0;
+    tn_greenlet *g;
+    int fds[2];
+
+    open_pair(fds);
+    g = spawn(send_bulk, &fds[1]);
+    while (got < BULK) {
+        ssize_t n = tn_recv(fds[0], buf, sizeof buf, 0, TN_FOREVER);
+
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_result(join(g), 0);
+    assert_true(got == BULK);
+    close_both(fds);
+}
+
+static void send_to_one_who_left_is_epipe_without_a_signal(void)
+{
+    tn_greenlet *g;
+    int fds[2];
+
+    open_pair(fds);
+    g = spawn(send_bulk, &fds[1]);
+    settle();
+    assert_result(tn_close(fds[0]), 0);
+    assert_result(join(g), -EPIPE);
+    assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), -EPIPE);
+    assert_result(tn_close(fds[1]), 0);
+}
+
+static void a_refused_connection_says_so(void)
+{
+    struct sockaddr_in addr;
+    char text[32];
+    int fd = open_listener(&addr);
+
+    snprintf(text, sizeof text, "127.0.0.1:%d", ntohs(addr.sin_port));
+    assert_result(tn_close(fd), 0);
+    assert_result(tn_dial(text, TN_FOREVER), -ECONNREFUSED);
+}
+
+TEST_MAIN(TEST(the_end_of_a_stream_is_seen_after_a_short_read),
+          TEST(a_short_peek_does_not_hide_what_is_there),
+          TEST(a_read_that_stops_at_urgent_data_is_not_the_end),
+          TEST(a_large_transfer_arrives_whole),
+          TEST(send_to_one_who_left_is_epipe_without_a_signal),
+          TEST(a_refused_connection_says_so))
