@@ -154,13 +154,30 @@ static int sleep_ms(void *arg)
     return 0;
 }
 
+struct sleeper {
+    tn_time until;
+    const char *name;
+};
+
+static int sleep_until(void *arg)
+{
+    struct sleeper *me = arg;
+
+    assert_result(tn_sleep(me->until), 0);
+    note(me->name);
+    return 0;
+}
+
 static void sleepers_wake_in_the_order_of_their_deadlines(void)
 {
-    static int ms[] = {3, 1, 4, 2};
+    struct sleeper who[] = {{3, "3"}, {1, "1"}, {4, "4"}, {2, "2"}};
+    tn_time now = tn_now();
     tn_greenlet *g[4];
 
-    for (int i = 0; i < 4; i++)
-        g[i] = spawn(sleep_ms, &ms[i]);
+    for (int i = 0; i < 4; i++) {
+        who[i].until = now + who[i].until * 3 * MS;
+        g[i] = spawn(sleep_until, &who[i]);
+    }
     for (int i = 0; i < 4; i++)
         assert_result(join(g[i]), 0);
     assert_string_equal(notes(), "1 2 3 4");
