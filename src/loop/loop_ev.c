@@ -11,8 +11,8 @@
  * watcher is set anew, which makes libev tell the kernel.
  *
  * What differs from our own back end, because libev is as it is:
- *   - it allocates: a watcher here, its tables inside; when it finds no memory
- *     it ends the process;
+ *   - it allocates: a watcher here, its tables inside; when it finds no memory,
+ *     or no descriptor for an epoll set made anew, it ends the process;
  *   - its timers have a resolution of about a millisecond;
  *   - it knows readable and writable only. A poll() is told the rest (urgent
  *     data, hang-up) by asking again when one of these happens; a poll() that

@@ -221,6 +221,19 @@ static long call_join(struct wait *w, tn_time deadline)
     return r;
 }
 
+/* ---- time ---- */
+
+static void open_nothing(struct wait *w)
+{
+    (void)w;
+}
+
+static long call_sleep(struct wait *w, tn_time deadline)
+{
+    (void)w;
+    return tn_sleep(deadline);
+}
+
 const struct wait_kind wait_kinds[] = {
     {"recv", open_recv, call_recv, write_one, 1, -EBADF, true},
     {"recv, foreign", open_recv_foreign, call_recv, write_one, 1, -EBADF, true},
@@ -243,6 +256,7 @@ const struct wait_kind wait_kinds[] = {
     {"poll, foreign", open_recv_foreign, call_poll, write_one, POLLIN, POLLNVAL,
      true},
     {"join", open_join, call_join, end_other, 0, 0, false},
+    {"sleep", open_nothing, call_sleep, NULL, 0, 0, false},
 };
 
 const size_t n_wait_kinds = sizeof wait_kinds / sizeof wait_kinds[0];

@@ -18,7 +18,8 @@ struct wait_kind {
     void (*open)(struct wait *w);
     /* The call. Whatever it gives the caller is given back. */
     long (*call)(struct wait *w, tn_time deadline);
-    /* Make it so that the call succeeds. */
+    /* Make it so that the call succeeds; NULL for a sleep, which only its own
+     * deadline ends well. */
     void (*satisfy)(struct wait *w);
     long good;          /* what the call returns then */
     long closed;        /* what it returns when fds[0] is closed meanwhile */

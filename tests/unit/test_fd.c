@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -157,11 +158,20 @@ static void a_duplicate_of_a_closed_descriptor_does_no_harm(void)
     assert_result(close(copy), 0);
 }
 
+static void limit_descriptors(rlim_t n)
+{
+    struct rlimit limit = {n, 4096};
+
+    assert_result(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 /* Against the contract: closed by close(), while a duplicate keeps its place
  * in the set alive. A descriptor that tendril makes with that number works. */
 static void one_closed_behind_our_back_does_not_spoil_its_number(void)
 {
     struct receiver who = {.name = "a"};
+    /* libev ends the process when it finds no descriptor. */
+    bool has_limits = strcmp(tn_hub_loop_name(), "ev") != 0;
     tn_greenlet *g;
     int fds[2], again[2], copy;
     char byte;
@@ -176,6 +186,10 @@ static void one_closed_behind_our_back_does_not_spoil_its_number(void)
     g = spawn(receive_one, &who);
     settle();
     for (int i = 0; i < 200; i++) { /* stale events, again and again */
+        if (i == 0 && has_limits)   /* no descriptor for a new epoll set */
+            limit_descriptors(3);
+        if (i == 100)
+            limit_descriptors(1024);
         assert_result(write(fds[1], "x", 1), 1);
         assert_result(tn_sleep(tn_after_us(1)), 0);
         assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);

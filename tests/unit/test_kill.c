@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/test_kill.c - killing (S14..S16, S18, S19, S21), join (S27). */
+/* tests/unit/test_kill.c - killing (S14..S16, S18, S19, S21). */
 #include "support/green.h"
 #include "support/virtual.h"
 
@@ -245,62 +245,89 @@ static void two_that_kill_each_other_both_end(void)
     assert_result(join(a), -ECANCELED);
 }
 
-/* ---- join ---- */
+/* ---- the wait of the killer ---- */
 
-/* S27 */
-static void join_gives_up_at_its_deadline_and_keeps_the_reference(void)
+struct stubborn {
+    tn_greenlet *g;
+    uint8_t may_end; /* nothing else ends it */
+    tn_time at;      /* a scope around the kill expires then */
+    int fired;
+};
+
+static int end_when_allowed(void *arg)
 {
-    tn_greenlet *g = spawn(sleep_forever, NULL);
-    int result = 123;
+    struct stubborn *me = arg;
+    tn_shield shield;
+    int r;
 
-    assert_result(tn_join(g, &result, TN_NOWAIT), -EAGAIN);
-    assert_result(tn_join(g, &result, tn_after_ms(1)), -ETIME);
-    assert_result(result, 123);
-    assert_result(tn_kill(g, TN_FOREVER), 0);
-    assert_result(tn_join(g, &result, TN_NOWAIT), 0);
-    assert_result(result, -ECANCELED);
+    tn_shield_begin(&shield, TN_FOREVER);
+    r = tn__hub_park(tn__hub_peek(), &me->may_end, TN_FOREVER, "it", -1);
+    tn_shield_end(&shield);
+    return r;
 }
 
-static void join_of_itself_or_of_nothing_is_refused(void)
+static void allow(struct stubborn *me)
 {
-    assert_result(tn_join(tn_self(), NULL, TN_FOREVER), -EINVAL);
-    assert_result(tn_join(NULL, NULL, TN_FOREVER), -EINVAL);
+    me->may_end = 1;
+    tn__hub_wake(me->g);
 }
 
-static int join_it(void *arg)
+static int kill_in_a_scope(void *arg)
 {
-    return join(arg);
+    struct stubborn *victim = arg;
+    tn_timeout t;
+    int r;
+
+    tn_timeout_begin(&t, victim->at);
+    r = tn_kill(victim->g, TN_FOREVER);
+    victim->fired = t.fired;
+    tn_timeout_end(&t);
+    return r;
 }
 
-static void many_can_join_one(void)
+static void a_scope_ends_the_wait_of_a_killer(void)
 {
-    enum { N = 50 };
-    tn_greenlet *target = spawn(sleep_forever, NULL), *g[N];
+    struct stubborn victim = {.at = tn_after_ms(1)};
 
-    for (int i = 0; i < N; i++)
-        g[i] = spawn(join_it, tn_ref(target));
+    victim.g = spawn(end_when_allowed, &victim);
     settle();
-    assert_result(tn_kill(target, TN_FOREVER), 0);
-    for (int i = 0; i < N; i++)
-        assert_result(join(g[i]), -ECANCELED);
-    tn_unref(target);
+    assert_result(join(spawn(kill_in_a_scope, &victim)), -ETIME);
+    assert_int_equal(victim.fired, 1);
+    allow(&victim);
+    assert_result(join(victim.g), 0);
 }
 
-static int join_briefly(void *arg)
+static void a_killer_that_is_killed_leaves_and_its_kill_stands(void)
 {
-    return tn_join(arg, NULL, tn_after_ms(1));
+    struct stubborn victim = {.at = TN_FOREVER};
+    tn_greenlet *killer;
+
+    victim.g = spawn(end_when_allowed, &victim);
+    settle();
+    killer = spawn(kill_in_a_scope, &victim);
+    settle();
+    assert_result(tn_kill(killer, TN_FOREVER), 0);
+    assert_result(join(killer), -ECANCELED);
+    allow(&victim);
+    assert_result(join(victim.g), 0);
 }
 
-static void a_joiner_that_left_is_forgotten(void)
+/* A result is never thrown away: the victim has ended, then comes the kill. */
+static void a_killer_whose_victim_has_ended_says_so(void)
 {
-    tn_greenlet *target = spawn(sleep_forever, NULL);
-    tn_greenlet *a = spawn(join_briefly, target);
-    tn_greenlet *b = spawn(join_it, tn_ref(target));
+    struct stubborn victim = {.at = TN_FOREVER};
+    tn_greenlet *killer;
 
-    assert_result(join(a), -ETIME);
-    assert_result(tn_kill(target, TN_FOREVER), 0);
-    assert_result(join(b), -ECANCELED);
-    tn_unref(target);
+    victim.g = spawn(end_when_allowed, &victim);
+    settle();
+    killer = spawn(kill_in_a_scope, &victim);
+    settle();
+    allow(&victim);
+    assert_result(tn_yield(), 0); /* it ends; the killer has yet to run */
+    assert_result(tn_greenlet_state(killer), TN_GREENLET_READY);
+    assert_result(tn_kill(killer, TN_NOWAIT), -EAGAIN);
+    assert_result(join(killer), 0);
+    assert_result(join(victim.g), 0);
 }
 
 static void detached_ones_recycle_their_stacks(void)
@@ -329,7 +356,7 @@ TEST_MAIN(TEST(states_before_while_and_after),
           TEST(a_kill_of_itself_is_pending), TEST(main_cannot_be_killed),
           TEST(a_killed_one_can_still_kill_but_not_wait),
           TEST(two_that_kill_each_other_both_end),
-          TEST(join_gives_up_at_its_deadline_and_keeps_the_reference),
-          TEST(join_of_itself_or_of_nothing_is_refused),
-          TEST(many_can_join_one), TEST(a_joiner_that_left_is_forgotten),
+          TEST(a_scope_ends_the_wait_of_a_killer),
+          TEST(a_killer_that_is_killed_leaves_and_its_kill_stands),
+          TEST(a_killer_whose_victim_has_ended_says_so),
           TEST(detached_ones_recycle_their_stacks))
