@@ -30,12 +30,9 @@ static pthread_once_t install_once = PTHREAD_ONCE_INIT;
 
 static size_t put(char *text, size_t n, size_t size, const char *more)
 {
-    size_t len = strlen(more);
-
-    if (n + len > size)
-        len = size - n;
-    memcpy(text + n, more, len);
-    return n + len;
+    while (*more && n < size)
+        text[n++] = *more++;
+    return n;
 }
 
 static size_t put_number(char *text, size_t n, size_t size, size_t number)
