@@ -20,6 +20,9 @@ struct start {
 /* The value on its way from the one that leaves to the one that is resumed. */
 static __thread int passed;
 
+/* `here` must lie on the stack itself, not on one that AddressSanitizer made up
+ * for it: what lies below is given back. */
+__attribute__((no_sanitize_address))
 int tn__arch_switch(void **save_sp, void *to_sp, int value)
 {
     ucontext_t here;
