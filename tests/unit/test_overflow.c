@@ -78,7 +78,7 @@ static const char message[] =
 static void is_default_action(int status, const char *text)
 {
     if (TEST_SANITIZED) {
-        assert_memory_equal(said, text, strlen(text));
+        assert_non_null(strstr(said, text));
         assert_int_not_equal(status, 0);
     } else {
         assert_string_equal(said, text);
@@ -126,7 +126,10 @@ static void a_handler_installed_before_is_called_after_the_report(void)
     int status = run_child(overflow_chained);
 
     snprintf(expected, sizeof expected, "%schained\n", message);
-    assert_string_equal(said, expected);
+    if (TEST_SANITIZED)
+        assert_non_null(strstr(said, expected));
+    else
+        assert_string_equal(said, expected);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
