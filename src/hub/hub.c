@@ -212,9 +212,8 @@ int tn__hub_init(struct tn_hub *h, const struct tn__loop_ops *ops,
     main->tsan_fiber = __tsan_get_current_fiber();
 #endif
     r = make_hub_greenlet(h);
-    if (r < 0)
-        return r;
-    r = tn__loop_open(&h->loop, ops);
+    if (r == 0)
+        r = tn__loop_open(&h->loop, ops);
     if (r < 0) {
         tn__stack_pool_fini(&h->stacks);
         return r;

@@ -237,7 +237,8 @@ long tn__hub_io(struct tn_hub *h, struct tn__op *op, tn_time deadline,
 
 /* Do n TN__OP_POLL operations (one per descriptor) and wait until at least one
  * is done. Returns how many are done; their `result` is revents. Entries with
- * fd < 0 are passed over. 0 only when `deadline` passed or was TN_NOWAIT. */
+ * fd < 0 are passed over, and a `mode` of TN__OP_NOTRY is heeded. 0 only when
+ * `deadline` passed or was TN_NOWAIT. */
 long tn__hub_poll(struct tn_hub *h, struct tn__op *ops, size_t n,
                   tn_time deadline, const char *what);
 

@@ -58,7 +58,8 @@ static long submit_all(struct tn_hub *h, struct tn__op *ops, size_t n,
             continue;
         op->owner = h->current;
         op->any_done = any_done;
-        op->mode = any_done && n_done == 0 ? 0 : TN__OP_NOWAIT;
+        if (!any_done || n_done > 0)
+            op->mode = TN__OP_NOWAIT;
         r = tn__loop_submit(&h->loop, op);
         if (r == TN__PENDING || r == -EAGAIN)
             continue;

@@ -188,6 +188,8 @@ long tn__loop_submit(struct tn__loop *l, struct tn__op *op)
 
     op->is_done = 0;
     op->is_parked = 0;
+    if (op->mode & TN__OP_NOTRY)
+        return park(l, op);
     if (!(op->mode & TN__OP_NOWAIT) && f && op->code != TN__OP_POLL) {
         if (is_tracked ? !(f->ready & bit_of(op))
                        : !tn__list_is_empty(list_of(f, op)))

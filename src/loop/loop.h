@@ -43,13 +43,14 @@ enum tn__op_code {
 };
 
 enum {
-    TN__OP_NOWAIT = 1 /* never park: -EAGAIN; always makes the system call */
+    TN__OP_NOWAIT = 1, /* never park: -EAGAIN; always makes the system call */
+    TN__OP_NOTRY = 2   /* of a TN__OP_POLL: poll() has just said no; park */
 };
 
 struct tn__op {
     struct tn__list link; /* on a descriptor's list while parked */
     uint8_t code;         /* enum tn__op_code */
-    uint8_t mode;         /* TN__OP_NOWAIT */
+    uint8_t mode;         /* TN__OP_NOWAIT, TN__OP_NOTRY */
     uint8_t is_done;      /* written by the loop before complete() */
     uint8_t is_parked;    /* the loop holds it */
     int fd;

@@ -53,12 +53,13 @@ static int parse_port(const char *text)
 
 static int has_ipv6(void)
 {
+    int err_before = errno;
     int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0)
-        return 0;
-    close(fd);
-    return 1;
+    if (fd >= 0)
+        close(fd);
+    errno = err_before;
+    return fd >= 0;
 }
 
 static int fill(const char *host, int port, struct sockaddr_storage *addr,

@@ -18,12 +18,31 @@
             return hub_error;                                                  \
     }
 
+/* With MSG_WAITALL: all of it, or as much as came before the end, an error or
+ * the deadline. */
+static ssize_t recv_all(int fd, char *buf, size_t len, int flags,
+                        tn_time deadline)
+{
+    size_t got = 0;
+    ssize_t r = 0;
+
+    do {
+        r = tn_recv(fd, buf + got, len - got, flags, deadline);
+        if (r <= 0)
+            break;
+        got += (size_t)r;
+    } while (got < len);
+    return got > 0 ? (ssize_t)got : r;
+}
+
 ssize_t tn_recv(int fd, void *buf, size_t len, int flags, tn_time deadline)
 {
     struct tn__op op = {.code = TN__OP_RECV, .fd = fd, .buf = buf, .len = len,
                         .flags = flags};
     ENTER(h)
 
+    if (TN_UNLIKELY(flags & MSG_WAITALL))
+        return recv_all(fd, buf, len, flags & ~MSG_WAITALL, deadline);
     return tn__hub_io(h, &op, deadline, "tn_recv");
 }
 
@@ -215,12 +234,19 @@ static long poll_ops(struct tn_hub *h, struct tn__op *ops, struct pollfd *fds,
 {
     long r;
 
-    for (size_t i = 0; i < n; i++) {
-        ops[i].code = TN__OP_POLL;
-        ops[i].fd = fds[i].fd;
-        ops[i].flags = fds[i].events;
-        fds[i].revents = 0;
+    if (TN_UNLIKELY(h->current->alert)) {
+        r = tn__hub_alert(h, h->current, deadline);
+        if (r)
+            return r;
     }
+    r = tn__sys_poll_now(fds, n);
+    if (r != 0 || deadline == TN_NOWAIT) {
+        tn__hub_tick(h);
+        return r;
+    }
+    for (size_t i = 0; i < n; i++)
+        ops[i] = (struct tn__op){.code = TN__OP_POLL, .mode = TN__OP_NOTRY,
+                                 .fd = fds[i].fd, .flags = fds[i].events};
     r = tn__hub_poll(h, ops, n, deadline, "tn_poll");
     for (size_t i = 0; r > 0 && i < n; i++)
         if (ops[i].fd >= 0 && ops[i].is_done)

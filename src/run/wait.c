@@ -41,8 +41,10 @@ long tn__run_wait_fd(int fd, int events, tn_time deadline, const char *what)
 static long park(const struct pollfd *fds, size_t n, tn_time deadline,
                  struct tn__op *ops)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         ops[i] = op_for(fds[i].fd, fds[i].events);
+        ops[i].mode = TN__OP_NOTRY; /* poll() has just said no */
+    }
     return plain(tn__hub_poll(&tn__run_hub, ops, n, deadline, "poll"));
 }
 
