@@ -20,10 +20,11 @@ static int count(void *arg)
 
 int main(void)
 {
+    static char a_name[] = "a", b_name[] = "b";
     tn_greenlet *a, *b;
     int from_a, from_b;
 
-    if (tn_spawn(count, "a", &a) < 0 || tn_spawn(count, "b", &b) < 0)
+    if (tn_spawn(count, a_name, &a) < 0 || tn_spawn(count, b_name, &b) < 0)
         return 1;
     printf("main waits\n");
     if (tn_join(a, &from_a, TN_FOREVER) < 0 ||

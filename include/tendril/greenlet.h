@@ -119,8 +119,8 @@ TN_API TN_MUST int tn_switch(tn_greenlet *g, void *value, void **ret_value);
  * this returns 0 at once. */
 TN_API TN_MUST int tn_throw(tn_greenlet *g, int error, void **ret_value);
 
-/* The greenlet that runs. On the hub, the hub's own. Never NULL; no reference
- * is given. The first call on a thread makes the thread's hub. */
+/* The greenlet that runs. On the hub, the hub's own. No reference is given. The
+ * first call on a thread makes the thread's hub: NULL only when that fails. */
 TN_API tn_greenlet *tn_self(void);
 
 TN_API enum tn_greenlet_state tn_greenlet_state(const tn_greenlet *g);

@@ -70,8 +70,9 @@ TN_API const char *tn_hub_loop_name(void);
 
 TN_API int tn_hub_stats(struct tn_hub_stats *stats);
 
-/* Free this thread's hub and all its memory. Only when main is the only
- * greenlet alive, -EBUSY else. It happens by itself when the thread ends. */
+/* Free this thread's hub and all its memory, after calling what was posted.
+ * Only from main, outside of all scopes, and when main is the only greenlet
+ * alive: -EBUSY else. It happens by itself when the thread ends. */
 TN_API int tn_hub_destroy(void);
 
 TN_END_DECLS

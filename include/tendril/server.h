@@ -37,7 +37,7 @@ struct tn_stream_server_options {
 
 /* A server for `addr` (see tn_addr_parse()) that calls fn(fd, peer, arg) for
  * each connection. Nothing is opened yet. `options` may be NULL.
- * 0, -EINVAL, -ENOMEM. */
+ * 0; -EINVAL, -ENAMETOOLONG, -ENOMEM, or why the thread has no hub. */
 TN_API TN_MUST int
 tn_stream_server_new(const char *addr, tn_stream_fn fn, void *arg,
                      const struct tn_stream_server_options *options,

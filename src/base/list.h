@@ -39,16 +39,4 @@ static inline void tn__list_remove(struct tn__list *node)
     node->next = node->prev = node;
 }
 
-/* Move all of `from` to the empty head `to`; `from` is then empty. */
-static inline void tn__list_take(struct tn__list *from, struct tn__list *to)
-{
-    tn__list_init(to);
-    if (tn__list_is_empty(from))
-        return;
-    *to = *from;
-    to->next->prev = to;
-    to->prev->next = to;
-    tn__list_init(from);
-}
-
 #endif /* TN_BASE_LIST_H */

@@ -95,7 +95,6 @@ struct tn_greenlet {
     uint64_t back_id;         /* the id that `back` then had */
     struct tn_greenlet *ended_next; /* among those whose links are due */
     uint64_t id;
-    tn_time parked_at;        /* loop time at the last park; for reports */
     char name[TN__NAME_MAX];  /* "" : unnamed */
 #ifdef TN_ASAN
     void *asan_fake;          /* fake stack while it does not run */

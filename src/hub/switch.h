@@ -195,7 +195,6 @@ static inline int tn__hub_park_inline(struct tn_hub *h, const uint8_t *is_done,
     }
     do {
         g->state = TN_GREENLET_WAITING;
-        g->parked_at = h->now;
         if (tn__hub_is_clock_due(h))
             tn__hub_look_at_clock(h);
         tn__hub_switch(h, g, tn__hub_pop(h));

@@ -71,15 +71,23 @@ static void hub_unmap(struct tn_hub *h)
     tn__sys_unmap(h, sizeof *h);
 }
 
+/* Call what was posted and what is linked, from main but as on the hub: a
+ * waiting call there is -EDEADLK. */
+static void drain(struct tn_hub *h)
+{
+    h->current = &h->hub_g;
+    tn__hub_run_posts(h);
+    tn__hub_run_links(h);
+    h->current = h->main;
+}
+
 /* Free everything but the handle, which others may hold. */
 static void destroy(struct tn_hub *h)
 {
-    tn__hub_run_posts(h);
-    tn__hub_run_links(h);
     pthread_mutex_lock(&h->post_lock);
     h->is_gone = true;
     pthread_mutex_unlock(&h->post_lock);
-    tn__hub_run_posts(h);
+    drain(h);
     tn__overflow_unwatch(h);
     tn__hub_fini(h);
     tn__hub_tls = NULL;
@@ -92,14 +100,26 @@ static void at_thread_exit(void *arg)
 {
     struct tn_hub *h = arg;
 
+    h->current = h->main;
+    drain(h);
     h->loop.n_parked = 0;
     destroy(h);
+}
+
+/* The child has a copy of the parent's hub, whose epoll set it shares with the
+ * parent: it must not touch it. It gets a hub of its own on first use. */
+static void in_child(void)
+{
+    tn__hub_tls = NULL;
+    pthread_setspecific(exit_key, NULL);
 }
 
 static void make_exit_key(void)
 {
     int r = pthread_key_create(&exit_key, at_thread_exit);
 
+    TN_ASSERT(r == 0);
+    r = pthread_atfork(NULL, NULL, in_child);
     TN_ASSERT(r == 0);
 }
 
@@ -179,7 +199,10 @@ int tn_hub_destroy(void)
 
     if (!h)
         return 0;
-    if (h->current != h->main || h->n_alive > 1 || h->loop.n_parked)
+    if (h->current != h->main || h->main->scopes)
+        return -EBUSY;
+    drain(h);
+    if (h->n_alive > 1 || h->loop.n_parked)
         return -EBUSY;
     pthread_setspecific(exit_key, NULL);
     destroy(h);

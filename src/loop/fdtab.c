@@ -311,8 +311,8 @@ int tn__fd_track(struct tn__loop *l, int fd, int flags, enum tn__fd_kind kind)
 
     if (!f)
         return fd < 0 ? -EBADF : -ENOMEM;
-    if (f->flags & TN__FD_TRACKED)
-        return 0;
+    /* Also one that is tracked: its number may have been closed on another
+     * thread and be a new file, which must be learnt and registered again. */
     if (f->flags & TN__FD_REGISTERED)
         l->ops->disarm(l, fd, f);
     f->flags = (uint8_t)(TN__FD_TRACKED | flags);

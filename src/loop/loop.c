@@ -42,7 +42,7 @@ void tn__loop_wake_by_eventfd(struct tn__loop *l)
 {
     const uint64_t one = 1;
 
-    if (!__atomic_exchange_n(&l->wake_pending, 1, __ATOMIC_ACQ_REL))
+    if (!__atomic_exchange_n(&l->wake_pending, 1, __ATOMIC_SEQ_CST))
         tn__sys_write(l->wake_fd, &one, sizeof one);
 }
 
@@ -51,5 +51,7 @@ void tn__loop_read_eventfd(struct tn__loop *l)
     uint64_t count;
 
     tn__sys_read(l->wake_fd, &count, sizeof count);
-    __atomic_store_n(&l->wake_pending, 0, __ATOMIC_RELEASE);
+    /* An exchange, not a store: what the hub looks at next must not be read
+     * before others can see that they must wake it again. */
+    __atomic_exchange_n(&l->wake_pending, 0, __ATOMIC_SEQ_CST);
 }

@@ -77,8 +77,7 @@ enum {
     TN__FD_REGISTERED = 4, /* in the back end's set */
     TN__FD_STREAM = 8,     /* a stream socket: a short read means drained */
     TN__FD_HUP = 16,       /* RDHUP, HUP or ERR was reported */
-    TN__FD_URGENT = 32,    /* out-of-band data was seen: no short-read rule */
-    TN__FD_ONESHOT = 64    /* registered, but must be armed for each wait */
+    TN__FD_URGENT = 32     /* out-of-band data was seen: no short-read rule */
 };
 
 /* What kind of thing a tracked descriptor is. */
@@ -100,7 +99,7 @@ struct tn__fd {
     uint8_t ready;        /* POLLIN | POLLOUT: worth trying */
     uint8_t flags;        /* TN__FD_* */
     uint8_t kind;         /* enum tn__fd_kind */
-    uint8_t armed;        /* for ONESHOT and ev: POLLIN | POLLOUT asked for */
+    uint8_t armed;        /* for ev: POLLIN | POLLOUT asked for */
     void *backend;        /* the back end's own */
 };
 
@@ -123,8 +122,6 @@ struct tn__loop_ops {
     /* End a poll() that runs or the next one. From any thread. */
     void (*wake)(struct tn__loop *l);
     tn_time (*now)(struct tn__loop *l);
-    /* The child after fork(): make new kernel objects, re-register. */
-    int (*after_fork)(struct tn__loop *l);
 };
 
 struct tn__loop {

@@ -141,18 +141,6 @@ static int replace(struct tn__loop *l)
     return r;
 }
 
-static int epoll_after_fork(struct tn__loop *l)
-{
-    int wake_fd = (int)tn__sys_eventfd();
-
-    if (wake_fd < 0)
-        return wake_fd;
-    tn__sys_close(l->wake_fd);
-    l->wake_fd = wake_fd;
-    l->wake_pending = 0;
-    return replace(l);
-}
-
 /* Somebody closed our descriptors (and perhaps has their numbers now), as
  * programs do that close all they do not know. */
 static int start_anew(struct tn__loop *l)
@@ -228,5 +216,4 @@ const struct tn__loop_ops tn__loop_epoll = {
     .poll = epoll_poll,
     .wake = tn__loop_wake_by_eventfd,
     .now = epoll_now,
-    .after_fork = epoll_after_fork,
 };

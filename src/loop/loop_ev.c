@@ -188,14 +188,6 @@ static void ev_close(struct tn__loop *l)
     free(b);
 }
 
-static int ev_after_fork(struct tn__loop *l)
-{
-    struct backend *b = l->backend;
-
-    ev_loop_fork(b->ev);
-    return 0;
-}
-
 /* ---- polling ---- */
 
 static int ev_poll(struct tn__loop *l, tn_time until)
@@ -245,5 +237,4 @@ const struct tn__loop_ops tn__loop_ev = {
     .poll = ev_poll,
     .wake = ev_wake,
     .now = ev_clock,
-    .after_fork = ev_after_fork,
 };

@@ -212,18 +212,6 @@ static tn_time sim_now(struct tn__loop *l)
     return l->sim_now;
 }
 
-static int sim_after_fork(struct tn__loop *l)
-{
-    int wake_fd = (int)tn__sys_eventfd();
-
-    if (wake_fd < 0)
-        return wake_fd;
-    tn__sys_close(l->wake_fd);
-    l->wake_fd = wake_fd;
-    l->wake_pending = 0;
-    return 0;
-}
-
 const struct tn__loop_ops tn__loop_sim = {
     .name = "sim",
     .open = sim_open,
@@ -233,5 +221,4 @@ const struct tn__loop_ops tn__loop_sim = {
     .poll = sim_poll,
     .wake = tn__loop_wake_by_eventfd,
     .now = sim_now,
-    .after_fork = sim_after_fork,
 };

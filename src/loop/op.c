@@ -7,6 +7,7 @@
  * RWF_NOWAIT, or ask poll() first. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -110,11 +111,44 @@ static long by_nowait(const struct tn__op *op)
                        : tn__sys_writev_nowait(op->fd, iov, n);
 }
 
+/* A write of so many bytes does not block when poll() says that there is room:
+ * one to a terminal, which promises no more, and PIPE_BUF to a pipe. */
+static size_t room_of(int fd)
+{
+    struct stat st;
+
+    return tn__sys_fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) ? 1 : PIPE_BUF;
+}
+
+/* The first part of a write, as large as does not block. */
+static struct tn__op first_part(const struct tn__op *op)
+{
+    struct tn__op part = *op;
+    size_t room = room_of(op->fd), i = 0;
+
+    if (is_vector(op)) {
+        while (i + 1 < op->len && op->iov[i].iov_len == 0)
+            i++;
+        part.code = TN__OP_WRITE;
+        part.buf = op->len ? op->iov[i].iov_base : NULL;
+        part.len = op->len ? op->iov[i].iov_len : 0;
+    }
+    if (part.len > room)
+        part.len = room;
+    return part;
+}
+
 static long by_poll(const struct tn__op *op)
 {
+    struct tn__op part;
     long r = poll_one(op->fd, is_read(op) ? POLLIN : POLLOUT);
 
-    return r < 0 ? r : plain(op);
+    if (r < 0)
+        return r;
+    if (is_read(op))
+        return plain(op);
+    part = first_part(op);
+    return plain(&part);
 }
 
 /* read() and write() by whatever way does not block. */

@@ -262,6 +262,8 @@ int tn_poll(struct pollfd *fds, size_t n, tn_time deadline)
     long r;
     ENTER(h)
 
+    if (n > SIZE_MAX / sizeof few[0])
+        return -EINVAL;
     if (n > POLL_ON_STACK) {
         ops = tn__sys_map(bytes);
         if (!ops)

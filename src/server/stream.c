@@ -170,7 +170,8 @@ static int accept_one(tn_stream_server *s)
 
     if (fd < 0)
         return fd;
-    r = start_handler(s, fd, &peer);
+    /* stop() may have come between the accept and this turn. */
+    r = s->fd < 0 ? -EBADF : start_handler(s, fd, &peer);
     if (r < 0)
         tn_close(fd);
     return r;
@@ -204,8 +205,13 @@ static int accept_loop(void *arg)
         } else if (is_passing(r)) {
             r = tn_yield();
         }
-        if (r < 0) /* closing the listener is how a server is stopped */
-            return r == -EBADF || r == -ECANCELED ? 0 : r;
+        if (r == -EBADF || r == -ECANCELED || s->fd < 0)
+            return 0; /* closing the listener is how a server is stopped */
+        if (r < 0) {
+            tn__hub_error(s->hub, tn_self(), r,
+                          "tn_stream_server: accepts no more");
+            return r;
+        }
     }
 }
 
@@ -239,11 +245,11 @@ int tn_stream_server_new(const char *addr, tn_stream_fn fn, void *arg,
     s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    s->addr = strdup(addr);
-    if (!s->addr || tn__hub_self(&s->hub) < 0) {
-        free(s->addr);
+    r = tn__hub_self(&s->hub);
+    s->addr = r == 0 ? strdup(addr) : NULL;
+    if (!s->addr) {
         free(s);
-        return -ENOMEM;
+        return r < 0 ? r : -ENOMEM;
     }
     s->fn = fn;
     s->arg = arg;
@@ -345,6 +351,27 @@ static void kill_clients(tn_stream_server *s)
     }
 }
 
+/* Have the acceptor leave, which uses the server. It does at once: its listener
+ * is closed and it is killed; so this is not interrupted. */
+static void end_acceptor(tn_stream_server *s)
+{
+    tn_greenlet *g = s->acceptor;
+    tn_shield shield;
+
+    if (!g || g == tn_self())
+        return;
+    tn_ref(g);
+    tn_kill(g, TN_NOWAIT);
+    tn_shield_begin(&shield, TN_FOREVER);
+    if (tn_join(g, NULL, TN_FOREVER) < 0)
+        tn_unref(g);
+    tn_shield_end(&shield);
+    if (s->acceptor == g) {
+        s->acceptor = NULL;
+        tn_unref(g);
+    }
+}
+
 int tn_stream_server_stop(tn_stream_server *s, tn_time drain)
 {
     int r;
@@ -353,11 +380,7 @@ int tn_stream_server_stop(tn_stream_server *s, tn_time drain)
         tn_close(s->fd);
         s->fd = -1;
     }
-    if (s->acceptor) {
-        tn_kill(s->acceptor, TN_NOWAIT);
-        tn_unref(s->acceptor);
-        s->acceptor = NULL;
-    }
+    end_acceptor(s);
     r = wait_idle(s, drain);
     if (r == 0)
         return 0;
