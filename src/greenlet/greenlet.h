@@ -79,6 +79,7 @@ struct tn_greenlet {
     uint8_t is_tail;          /* it is new, or left by a tail switch */
     uint8_t is_links_due;     /* on tn_hub.ended */
     uint8_t marks;            /* TN__MARK_* */
+    uint8_t is_ended;         /* what its joiner waits for */
     int result;               /* once DONE */
     tn_greenlet_fn fn;
     void *arg;
@@ -86,7 +87,8 @@ struct tn_greenlet {
     const char *wait_what;    /* static string: the call it waits in */
     struct tn__timer timer;   /* the deadline of its wait */
     struct tn_timeout *scopes; /* innermost first */
-    struct tn__list joiners;  /* of struct tn__joiner, on their stacks */
+    struct tn_greenlet *joiner; /* the first who waits for its end, or NULL */
+    struct tn__list joiners;  /* the others: struct joiner, on their stacks */
     struct tn__list links;    /* of tn_link (same first two fields) */
     void **ret_value;         /* PASSIVE: where its tn_switch() wants what it
                                * is sent; may be NULL */

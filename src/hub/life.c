@@ -21,11 +21,10 @@
  * room that stack.c leaves alone when it gives pages back. */
 _Static_assert(sizeof(struct tn_greenlet) <= 512, "the block is small");
 
-/* One who waits for the end of a greenlet; on its own stack. */
+/* One who waits for the end of a greenlet behind another; on its own stack. */
 struct joiner {
     struct tn__list link; /* on tn_greenlet.joiners */
     struct tn_greenlet *g; /* who waits */
-    uint8_t is_done;
 };
 
 /* What a greenlet that has ended leaves as the next one on its stack needs it
@@ -36,6 +35,7 @@ static void init_once(struct tn_hub *h, struct tn_greenlet *g)
     g->timer.slot = 0;
     g->timer.kind = TN__TIMER_WAIT;
     g->scopes = NULL;
+    g->joiner = NULL;
     tn__list_init(&g->joiners);
     tn__list_init(&g->links);
     g->back = NULL;
@@ -55,6 +55,7 @@ static inline void init(struct tn_hub *h, struct tn_greenlet *g,
     g->is_tail = 1;
     g->is_links_due = 0;
     g->marks = 0;
+    g->is_ended = 0;
     g->fn = fn;
     g->arg = arg;
     g->id = ++h->next_id;
@@ -105,7 +106,6 @@ static __attribute__((noinline)) void tell_end(struct tn_hub *h,
         struct joiner *j = TN_CONTAINER(g->joiners.next, struct joiner, link);
 
         tn__list_remove(&j->link);
-        j->is_done = 1;
         tn__hub_wake(j->g);
     }
     if (TN_UNLIKELY(!tn__list_is_empty(&g->links)))
@@ -122,7 +122,10 @@ static inline void end(struct tn_hub *h, struct tn_greenlet *g, int result)
 {
     g->result = result;
     g->state = TN_GREENLET_DONE;
+    g->is_ended = 1;
     h->n_alive--;
+    if (g->joiner)
+        tn__hub_wake(g->joiner);
     if (TN_UNLIKELY((g->marks & TN__MARK_WATCHED) || result < 0 ||
                     h->joining))
         tell_end(h, g);
@@ -372,22 +375,39 @@ void tn_unref(tn_greenlet *g)
 
 /* ---- waiting for the end ---- */
 
-static inline int await(struct tn_hub *h, struct tn_greenlet *g,
-                        tn_time deadline, const char *what)
+/* One who is not the first to wait for `g`. */
+static __attribute__((noinline)) int await_behind(struct tn_hub *h,
+                                                  struct tn_greenlet *g,
+                                                  tn_time deadline,
+                                                  const char *what)
 {
     struct joiner j = {.g = h->current};
     int r;
 
-    if (g->state == TN_GREENLET_DONE) {
+    g->marks |= TN__MARK_WATCHED;
+    tn__list_insert(&g->joiners, &j.link);
+    r = tn__hub_park(h, &g->is_ended, deadline, what, -1);
+    tn__list_remove(&j.link);
+    return r;
+}
+
+/* Wait until `g`, which the caller keeps alive, has ended. */
+static inline int await(struct tn_hub *h, struct tn_greenlet *g,
+                        tn_time deadline, const char *what)
+{
+    int r;
+
+    if (g->is_ended) {
         tn__hub_tick(h);
         return 0;
     }
     if (deadline == TN_NOWAIT)
         return -EAGAIN;
-    g->marks |= TN__MARK_WATCHED;
-    tn__list_insert(&g->joiners, &j.link);
-    r = tn__hub_park_inline(h, &j.is_done, deadline, what, -1);
-    tn__list_remove(&j.link);
+    if (TN_UNLIKELY(g->joiner != NULL))
+        return await_behind(h, g, deadline, what);
+    g->joiner = h->current;
+    r = tn__hub_park_inline(h, &g->is_ended, deadline, what, -1);
+    g->joiner = NULL;
     return r;
 }
 
