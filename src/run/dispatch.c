@@ -106,14 +106,8 @@ long tn__run_kernel(struct tn__run_call *c)
     int64_t start = tn__run.stats_ns >= 0 ? tn__run_clock(CLOCK_MONOTONIC) : 0;
     long r;
 
-    tn__run.in_kernel = 1;
-    __asm__ volatile("" ::: "memory");
-    if (TN_UNLIKELY(tn__run.is_alert))
-        r = TN__RUN_AGAIN;
-    else
-        r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4],
-                    c->a[5]);
-    tn__run.in_kernel = 0;
+    r = tn__raw_unless_alert(c->nr, c->a[0], c->a[1], c->a[2], c->a[3],
+                             c->a[4], c->a[5]);
     if (TN_UNLIKELY(start))
         tn__run_stats_slow(c->nr,
                            tn__run_clock(CLOCK_MONOTONIC) - start);

@@ -5,6 +5,7 @@
  * User Dispatch is told to let through: any other `syscall` in the process
  * traps, the rest of the engine included. The section holds
  *   tn__raw              a system call
+ *   tn__raw_unless_alert one that may sleep in the kernel
  *   tn__run_restore      where signal handlers of ours return to
  *   tn__run_sigreturn    rt_sigreturn() done for the program
  *   tn__run_spawn        a clone() whose child goes on in the program
@@ -32,6 +33,9 @@
     .set RSP, 120
     .set RIP, 128
 
+/* Of struct tn__run; run.h knows the offset. */
+    .set IS_ALERT, 8
+
     .section .text.tn_exempt, "ax", @progbits
     .globl  tn__run_exempt_start
     .hidden tn__run_exempt_start
@@ -52,13 +56,43 @@ tn__raw:
     movq    %r8, %r10
     movq    %r9, %r8
     movq    8(%rsp), %r9
-    .globl  tn__raw_syscall
-    .hidden tn__raw_syscall
-tn__raw_syscall:
     syscall
     ret
     .cfi_endproc
     .size   tn__raw, . - tn__raw
+
+/* long tn__raw_unless_alert(long nr, long a, ..., long f): as tn__raw(), or
+ * TN__RUN_AGAIN with nothing done if a signal waits. The test is part of the
+ * range in which a signal handler moves the program counter to
+ * tn__raw_alerted: a signal is seen by the test or ends the range, whenever it
+ * comes, and a call that the kernel has begun is interrupted by it. */
+    .globl  tn__raw_unless_alert, tn__raw_range, tn__raw_range_last
+    .globl  tn__raw_alerted
+    .hidden tn__raw_unless_alert, tn__raw_range, tn__raw_range_last
+    .hidden tn__raw_alerted
+    .type   tn__raw_unless_alert, @function
+    .p2align 4
+tn__raw_unless_alert:
+    .cfi_startproc
+    endbr64
+    movq    %rdi, %rax
+    movq    %rsi, %rdi
+    movq    %rdx, %rsi
+    movq    %rcx, %rdx
+    movq    %r8, %r10
+    movq    %r9, %r8
+    movq    8(%rsp), %r9
+tn__raw_range:
+    cmpl    $0, tn__run+IS_ALERT(%rip)
+    jne     tn__raw_alerted
+tn__raw_range_last:
+    syscall
+    ret
+tn__raw_alerted:
+    movq    $-513, %rax /* TN__RUN_AGAIN */
+    ret
+    .cfi_endproc
+    .size   tn__raw_unless_alert, . - tn__raw_unless_alert
 
 /* long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs)
  *

@@ -115,8 +115,8 @@ struct tn__run {
     volatile int is_on;     /* the engine does this process's calls; 0 in a
                              * child of it, which is native */
     volatile int in_engine; /* our code runs: a signal is only recorded */
-    volatile int is_alert;  /* look for signals at the end of the call */
-    volatile int in_kernel; /* the kernel does a call of the program */
+    volatile int is_alert;  /* look for signals at the end of the call; entry.S
+                             * knows where it is */
     int pid;
     struct tn__list greens; /* all, main first */
     struct tn__run_green main;
@@ -128,6 +128,8 @@ struct tn__run {
     int64_t stats_ns;       /* stats also so often; 0: at the end; -1: none */
     struct tn__run_counts counts;
 };
+
+_Static_assert(offsetof(struct tn__run, is_alert) == 8, "entry.S has it");
 
 extern struct tn__run tn__run;
 extern struct tn_hub tn__run_hub;
@@ -142,7 +144,13 @@ long tn__raw(long nr, long a, long b, long c, long d, long e, long f);
 long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs);
 _Noreturn void tn__run_sigreturn(void *frame);
 void tn__run_restore(void);
-extern char tn__raw_syscall[]; /* the instruction in tn__raw() */
+/* A call that may sleep in the kernel. TN__RUN_AGAIN, with nothing done, if a
+ * signal is recorded, up to the very instruction. */
+long tn__raw_unless_alert(long nr, long a, long b, long c, long d, long e,
+                          long f);
+/* Inside: from the test to the system call instruction, and where to go if a
+ * signal comes there. */
+extern char tn__raw_range[], tn__raw_range_last[], tn__raw_alerted[];
 _Noreturn void tn__run_enter(const struct tn__run_regs *regs);
 long tn__run_trap(long nr, const long a[6]);
 extern char tn__run_exempt_start[], tn__run_exempt_end[];

@@ -231,17 +231,15 @@ static void arrive(struct tn__run_green *green, siginfo_t *info,
     tn__run_frame_settle(green, uc);
 }
 
-/* A signal that came just before a call of the program would sleep in the
- * kernel, with nobody left to see it: the call is not made. */
+/* A call that may sleep in the kernel has just tested for signals, and would
+ * sleep with nobody left to see this one: the call is not made. */
 static void keep_awake(ucontext_t *uc)
 {
     struct tn__run_regs *regs = (void *)uc->uc_mcontext.gregs;
 
-    if (tn__run.in_kernel && regs->rip >= (long)tn__raw &&
-        regs->rip <= (long)tn__raw_syscall) {
-        regs->rip = (long)tn__raw_syscall + 2;
-        regs->rax = TN__RUN_AGAIN;
-    }
+    if (regs->rip >= (long)tn__raw_range &&
+        regs->rip <= (long)tn__raw_range_last)
+        regs->rip = (long)tn__raw_alerted;
 }
 
 /* In a child of the program, before its handlers are the kernel's again. */
