@@ -111,6 +111,16 @@ static void set_up(struct tn__run_green *green, const struct request *q,
         *q->parent_tid = green->tid;
 }
 
+/* The rounding and the traps of the caller: those in force are the kernel's own
+ * for a signal handler. They are the first two words of a context (switch.S). */
+static void inherit_floating_point(void *sp, const ucontext_t *uc)
+{
+    uint32_t *control = sp;
+
+    control[0] = uc->uc_mcontext.fpregs->mxcsr;
+    control[1] = uc->uc_mcontext.fpregs->cwd;
+}
+
 static long make(const struct request *q, const ucontext_t *uc)
 {
     struct tn__run_green *green = get_block();
@@ -123,6 +133,7 @@ static long make(const struct request *q, const ucontext_t *uc)
                                  : tn__run_self()->g.carry.fs_base;
     set_up(green, q, uc);
     green->g.sp = tn__arch_prepare(NULL, (void *)(q->top & ~15l), begin, green);
+    inherit_floating_point(green->g.sp, uc);
     count_one();
     tn__hub_ready(&tn__run_hub, &green->g);
     return green->tid;

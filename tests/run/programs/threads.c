@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <threads.h>
+#include <xmmintrin.h>
 
 #include "support.h"
 
@@ -188,6 +189,45 @@ static int c11(void *arg)
     return 5;
 }
 
+/* As fesetround(), without libm. */
+static void round_to(unsigned mode)
+{
+    unsigned short x87;
+
+    __asm__ volatile("fnstcw %0" : "=m"(x87));
+    x87 = (unsigned short)((x87 & ~0xc00u) | mode << 10);
+    __asm__ volatile("fldcw %0" : : "m"(x87));
+    _mm_setcsr((_mm_getcsr() & ~0x6000u) | mode << 13);
+}
+
+static void *rounding(void *arg)
+{
+    volatile float sse = 1;
+    volatile long double x87 = 1;
+
+    (void)arg;
+    nap_ms(1);
+    sse += 1e-9f;
+    x87 += 1e-30l;
+    printf("rounding %x: 1 and a bit is more than 1: sse %d, x87 %d\n",
+           _mm_getcsr() & 0x6000, sse > 1, x87 > 1);
+    return NULL;
+}
+
+/* A new thread has the floating-point environment of its creator. */
+static void test_rounding(void)
+{
+    pthread_t t;
+
+    round_to(2); /* up */
+    join(start(rounding, NULL));
+    round_to(1); /* down */
+    t = start(rounding, NULL);
+    round_to(0); /* to the nearest */
+    join(t);
+    join(start(rounding, NULL));
+}
+
 static void test_rest(void)
 {
     pthread_attr_t attr;
@@ -239,6 +279,7 @@ int main(int argc, char **argv)
     test_tls();
     test_cancel();
     test_kill();
+    test_rounding();
     test_rest();
     return 42;
 }
