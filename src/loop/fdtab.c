@@ -191,8 +191,10 @@ long tn__loop_submit(struct tn__loop *l, struct tn__op *op)
     if (op->mode & TN__OP_NOTRY)
         return park(l, op);
     if (!(op->mode & TN__OP_NOWAIT) && f && op->code != TN__OP_POLL) {
-        if (is_tracked ? !(f->ready & bit_of(op))
-                       : !tn__list_is_empty(list_of(f, op)))
+        bool is_early = is_tracked ? !(f->ready & bit_of(op))
+                                   : !tn__list_is_empty(list_of(f, op));
+
+        if (is_early && !tn__op_is_nothing(op))
             return park(l, op);
     }
     r = tn__op_try(op, f);

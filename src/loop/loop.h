@@ -201,6 +201,10 @@ enum tn__fd_kind tn__fd_kind_of(int fd);
 /* Fill in the kind of a tracked descriptor, and TN__FD_STREAM. */
 void tn__fd_learn(int fd, struct tn__fd *f);
 
+/* op.c: a read or write of no bytes: whatever the descriptor's state, it is
+ * done at once. */
+bool tn__op_is_nothing(const struct tn__op *op);
+
 /* op.c: make the system call of `op` once. -EAGAIN when it would wait. */
 long tn__op_try(struct tn__op *op, struct tn__fd *f);
 

@@ -83,14 +83,23 @@ static bool is_vector(const struct tn__op *op)
     return op->code == TN__OP_READV || op->code == TN__OP_WRITEV;
 }
 
-/* The same on a socket that may block. A transfer of nothing never waits, but
- * recv() of nothing would. */
+bool tn__op_is_nothing(const struct tn__op *op)
+{
+    if (op->code == TN__OP_READ || op->code == TN__OP_WRITE)
+        return op->len == 0;
+    if (!is_vector(op))
+        return false;
+    for (size_t i = 0; i < op->len && i < IOV_MAX; i++)
+        if (op->iov[i].iov_len)
+            return false;
+    return true;
+}
+
+/* The same on a socket that may block. */
 static long by_socket(const struct tn__op *op)
 {
     struct msghdr msg = {0};
 
-    if (op->len == 0)
-        return plain(op);
     if (op->code == TN__OP_READ)
         return tn__sys_recv(op->fd, op->buf, op->len, MSG_DONTWAIT);
     if (op->code == TN__OP_WRITE)
@@ -165,6 +174,11 @@ static long transfer(const struct tn__op *op, struct tn__fd *f)
         if (is_known)
             f->kind = (uint8_t)kind;
     }
+    /* Nothing is read or written at once, in whatever way; but write() sends
+     * an empty datagram, for which there may be no room. */
+    if (tn__op_is_nothing(op) &&
+        (kind != TN__KIND_SOCKET || op->code != TN__OP_WRITE))
+        return plain(op);
     switch (kind) {
     case TN__KIND_SOCKET:
         return by_socket(op);

@@ -6,6 +6,7 @@
 #endif
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -283,7 +284,69 @@ static void adopting_under_a_waiter_keeps_it_waiting(void)
     close_both(fds);
 }
 
-TEST_MAIN(TEST(several_waiters_are_served_in_order),
+/* Also where the loop knows that nothing is there, or no room. */
+static void a_transfer_of_nothing_never_waits(void)
+{
+    void (*const ways[])(int *) = {open_foreign_pipe, open_pipe, open_pair};
+    char byte;
+
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        int fds[2];
+
+        ways[i](fds);
+        assert_result(tn_fd_adopt(fds[0]), 0);
+        assert_result(tn_fd_adopt(fds[1]), 0);
+        assert_result(tn_read(fds[0], &byte, 1, tn_after_us(1)), -ETIME);
+        assert_result(tn_read(fds[0], NULL, 0, TN_FOREVER), 0);
+        fill(fds[1]);
+        assert_result(tn_write(fds[1], NULL, 0, TN_FOREVER), 0);
+        close_both(fds);
+    }
+}
+
+static void *close_on_another_hub(void *arg)
+{
+    tn_self();
+    assert_result(tn_close(*(int *)arg), 0);
+    return NULL;
+}
+
+/* What the first hub knows of the number is of a file that is gone. */
+static void a_number_that_another_thread_closed_can_be_adopted_again(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct receiver who = {.name = "a"};
+        pthread_t thread;
+        tn_greenlet *g;
+        char byte;
+        int old[2], fds[2];
+
+        open_tcp(old);
+        assert_result(tn_recv(old[1], &byte, 1, 0, tn_after_us(1)), -ETIME);
+        assert_result(
+            pthread_create(&thread, NULL, close_on_another_hub, &old[1]), 0);
+        assert_result(pthread_join(thread, NULL), 0);
+        open_foreign_pair(fds);
+        assert_true(fds[0] == old[1] || fds[1] == old[1]);
+        if (fds[1] == old[1]) {
+            fds[1] = fds[0];
+            fds[0] = old[1];
+        }
+        assert_result(tn_fd_adopt(fds[0]), 0);
+        who.fd = fds[0];
+        g = spawn(receive_one, &who);
+        settle();
+        assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+        assert_result(write(fds[1], "x", 1), 1);
+        assert_result(join(g), 0);
+        assert_result(who.r, 1);
+        close_both(fds);
+        assert_result(tn_close(old[0]), 0);
+    }
+}
+
+TEST_MAIN(TEST(a_number_that_another_thread_closed_can_be_adopted_again),
+          TEST(several_waiters_are_served_in_order),
           TEST(a_waiter_that_was_killed_leaves_its_turn_to_the_next),
           TEST(a_close_wakes_all_waiters_of_both_directions),
           TEST(a_number_that_is_reused_starts_afresh),
@@ -292,4 +355,5 @@ TEST_MAIN(TEST(several_waiters_are_served_in_order),
           TEST(nowait_always_asks_the_kernel),
           TEST(a_fast_peer_on_one_connection_starves_nobody),
           TEST(adopting_is_refused_where_it_would_do_harm),
-          TEST(adopting_under_a_waiter_keeps_it_waiting))
+          TEST(adopting_under_a_waiter_keeps_it_waiting),
+          TEST(a_transfer_of_nothing_never_waits))
