@@ -81,13 +81,21 @@ static void drain(struct tn_hub *h)
     h->current = h->main;
 }
 
+/* Take no more posts; with `is_gentle` only if none is there. */
+static bool shut(struct tn_hub *h, bool is_gentle)
+{
+    bool r;
+
+    pthread_mutex_lock(&h->post_lock);
+    r = !is_gentle || !h->posts;
+    h->is_gone |= r;
+    pthread_mutex_unlock(&h->post_lock);
+    return r;
+}
+
 /* Free everything but the handle, which others may hold. */
 static void destroy(struct tn_hub *h)
 {
-    pthread_mutex_lock(&h->post_lock);
-    h->is_gone = true;
-    pthread_mutex_unlock(&h->post_lock);
-    drain(h);
     tn__overflow_unwatch(h);
     tn__hub_fini(h);
     tn__hub_tls = NULL;
@@ -100,8 +108,9 @@ static void at_thread_exit(void *arg)
 {
     struct tn_hub *h = arg;
 
-    h->current = h->main;
     drain(h);
+    shut(h, false);
+    drain(h); /* what those called before have posted; no further */
     h->loop.n_parked = 0;
     destroy(h);
 }
@@ -201,9 +210,11 @@ int tn_hub_destroy(void)
         return 0;
     if (h->current != h->main || h->main->scopes)
         return -EBUSY;
-    drain(h);
-    if (h->n_alive > 1 || h->loop.n_parked)
-        return -EBUSY;
+    do {
+        drain(h);
+        if (h->n_alive > 1 || h->loop.n_parked)
+            return -EBUSY;
+    } while (!shut(h, true));
     pthread_setspecific(exit_key, NULL);
     destroy(h);
     return 0;

@@ -69,7 +69,7 @@ static struct epoll_event event_for(int fd, const struct tn__fd *f, int events)
     return event;
 }
 
-static int epoll_arm(struct tn__loop *l, int fd, struct tn__fd *f, int events)
+static int try_arm(struct tn__loop *l, int fd, struct tn__fd *f, int events)
 {
     struct epoll_event event = event_for(fd, f, events);
     bool is_in = f->flags & TN__FD_REGISTERED;
@@ -111,7 +111,7 @@ static void register_again(struct tn__loop *l, int fd, struct tn__fd *f)
         return;
     f->flags &= (uint8_t)~TN__FD_REGISTERED;
     l->n_armed--;
-    epoll_arm(l, fd, f, POLLIN | POLLOUT);
+    try_arm(l, fd, f, POLLIN | POLLOUT);
 }
 
 /* A new set in place of l->ep, which the caller closes if it is still ours. */
@@ -152,6 +152,24 @@ static int start_anew(struct tn__loop *l)
     l->wake_fd = wake_fd;
     l->wake_pending = 0;
     return rebuild(l);
+}
+
+/* The set is not there any more, or does not have our wake-up. */
+static bool is_lost(struct tn__loop *l)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WAKE_DATA};
+
+    return tn__sys_epoll_ctl(l->ep, EPOLL_CTL_MOD, l->wake_fd, &event) < 0;
+}
+
+static int epoll_arm(struct tn__loop *l, int fd, struct tn__fd *f, int events)
+{
+    int r = try_arm(l, fd, f, events);
+
+    if (TN_LIKELY(r != -EBADF && r != -EINVAL) || !is_lost(l))
+        return r;
+    r = start_anew(l);
+    return r < 0 ? r : try_arm(l, fd, f, events);
 }
 
 /* ---- polling ---- */

@@ -16,7 +16,7 @@
  *   - its timers have a resolution of about a millisecond;
  *   - it knows readable and writable only. A poll() is told the rest (urgent
  *     data, hang-up) by asking again when one of these happens; a poll() that
- *     waits for urgent data, or for no event, alone is -EOPNOTSUPP. */
+ *     waits for neither is -EOPNOTSUPP. */
 #include <errno.h>
 #include <ev.h>
 #include <poll.h>
@@ -28,7 +28,7 @@
 #include "loop/loop.h"
 
 enum {
-    INPUT = POLLIN | POLLRDNORM | POLLRDHUP,
+    INPUT = POLLIN | POLLRDNORM,
     OUTPUT = POLLOUT | POLLWRNORM
 };
 
@@ -114,12 +114,21 @@ static void on_io(struct ev_loop *ev, struct ev_io *io, int revents)
 
 /* ---- watchers ---- */
 
+/* Also beside others who wait for what libev knows: they may leave first. */
+static bool is_told_all(const struct tn__fd *f)
+{
+    for (struct tn__list *n = f->poll.next; n != &f->poll; n = n->next)
+        if (!ev_events(TN_CONTAINER(n, struct tn__op, link)->flags))
+            return false;
+    return true;
+}
+
 static int ev_arm(struct tn__loop *l, int fd, struct tn__fd *f, int events)
 {
     struct backend *b = l->backend;
     struct watcher *w = f->backend;
 
-    if (!ev_events(events))
+    if (!is_told_all(f))
         return -EOPNOTSUPP;
     if (!w) {
         w = malloc(sizeof *w);

@@ -3,6 +3,7 @@
  * stack and gives it to the hub. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <tendril/net.h>
 
@@ -18,21 +19,33 @@
             return hub_error;                                                  \
     }
 
+static int is_stream(int fd)
+{
+    int type = 0;
+    unsigned len = sizeof type;
+
+    return tn__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+           type == SOCK_STREAM;
+}
+
 /* With MSG_WAITALL: all of it, or as much as came before the end, an error or
- * the deadline. */
+ * the deadline. Messages stay single, and what is only looked at would be seen
+ * again: there the flag says nothing. */
 static ssize_t recv_all(int fd, char *buf, size_t len, int flags,
                         tn_time deadline)
 {
-    size_t got = 0;
-    ssize_t r = 0;
+    enum { NOT_IN_ORDER = MSG_PEEK | MSG_OOB | MSG_ERRQUEUE };
+    ssize_t r = tn_recv(fd, buf, len, flags, deadline);
+    size_t got = r > 0 ? (size_t)r : 0;
 
-    do {
+    if (r <= 0 || got >= len || (flags & NOT_IN_ORDER) || !is_stream(fd))
+        return r;
+    while (r > 0 && got < len) {
         r = tn_recv(fd, buf + got, len - got, flags, deadline);
-        if (r <= 0)
-            break;
-        got += (size_t)r;
-    } while (got < len);
-    return got > 0 ? (ssize_t)got : r;
+        if (r > 0)
+            got += (size_t)r;
+    }
+    return (ssize_t)got;
 }
 
 ssize_t tn_recv(int fd, void *buf, size_t len, int flags, tn_time deadline)
@@ -262,7 +275,7 @@ int tn_poll(struct pollfd *fds, size_t n, tn_time deadline)
     long r;
     ENTER(h)
 
-    if (n > SIZE_MAX / sizeof few[0])
+    if (n > INT_MAX) /* the kernel would look at the low half */
         return -EINVAL;
     if (n > POLL_ON_STACK) {
         ops = tn__sys_map(bytes);

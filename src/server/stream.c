@@ -364,9 +364,9 @@ static void end_acceptor(tn_stream_server *s)
     tn_kill(g, TN_NOWAIT);
     tn_shield_begin(&shield, TN_FOREVER);
     if (tn_join(g, NULL, TN_FOREVER) < 0)
-        tn_unref(g);
+        tn_unref(g); /* on the hub, which may not wait: it is left there */
     tn_shield_end(&shield);
-    if (s->acceptor == g) {
+    if (s->acceptor == g && tn_greenlet_is_done(g)) {
         s->acceptor = NULL;
         tn_unref(g);
     }
@@ -415,7 +415,8 @@ void tn_stream_server_free(tn_stream_server *s)
     tn_shield_begin(&shield, TN_FOREVER);
     tn_stream_server_stop(s, TN_NOWAIT);
     tn_shield_end(&shield);
-    TN_ASSERT(s->n_clients == 0); /* else a handler frees its own server */
+    /* Else a handler, the acceptor's error hook, or the hub frees it. */
+    TN_ASSERT(s->n_clients == 0 && !s->acceptor);
     free(s->addr);
     free(s);
 }
