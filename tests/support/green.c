@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SETTLE_ROUNDS = 4 };
@@ -40,6 +41,28 @@ void settle(void)
 {
     for (int i = 0; i < SETTLE_ROUNDS; i++)
         assert_result(tn_yield(), 0);
+}
+
+int count_alive(void)
+{
+    struct tn_hub_stats stats = {.size = sizeof stats};
+
+    assert_result(tn_hub_stats(&stats), 0);
+    return (int)stats.alive;
+}
+
+void run_in_child(void (*fn)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        fn();
+        _exit(0);
+    }
+    assert_result(waitpid(pid, &status, 0), pid);
+    assert_result(status, 0);
 }
 
 /* ---- notes ---- */

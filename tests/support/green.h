@@ -19,6 +19,12 @@ int join(tn_greenlet *g);
 /* Let every greenlet that can run do so until it waits. */
 void settle(void);
 
+/* How many greenlets have not ended, main included. */
+int count_alive(void);
+
+/* Call it in a child process of this one, in which it must succeed. */
+void run_in_child(void (*fn)(void));
+
 /* A line of what happened, in order; note() adds to it. */
 void note(const char *word);
 const char *notes(void);

@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "support/green.h"
@@ -96,6 +98,89 @@ static void a_write_larger_than_a_blocking_pipe_parks(void)
     }
     assert_result(join(g), 0);
     close_both(fds);
+}
+
+static int is_over;
+
+/* Counts for as long as nothing holds up the thread. */
+static int tick(void *arg)
+{
+    int *n = arg;
+
+    while (!is_over) {
+        ++*n;
+        assert_result(tn_sleep(tn_after_us(500)), 0);
+    }
+    return 0;
+}
+
+static void open_foreign_terminal(int fds[2], bool is_raw)
+{
+    struct termios how;
+
+    fds[0] = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(fds[0] >= 0);
+    assert_result(grantpt(fds[0]), 0);
+    assert_result(unlockpt(fds[0]), 0);
+    fds[1] = open(ptsname(fds[0]), O_RDWR | O_NOCTTY);
+    assert_true(fds[1] >= 0);
+    assert_result(tcgetattr(fds[1], &how), 0);
+    if (is_raw)
+        cfmakeraw(&how);
+    assert_result(tcsetattr(fds[1], TCSANOW, &how), 0);
+}
+
+/* Write to fds[1] until it gives up: in parts, and while others run. */
+static void write_until_full(const int fds[2])
+{
+    static char bulk[300000];
+    tn_greenlet *g;
+    int n_ticks = 0, n_before;
+    long r;
+
+    memset(bulk, '\n', sizeof bulk);
+    is_over = 0;
+    g = spawn(tick, &n_ticks);
+    do {
+        r = tn_write(fds[1], bulk, sizeof bulk, tn_after_ms(2));
+        assert_true(r < (long)sizeof bulk);
+    } while (r > 0);
+    assert_result(r, -ETIME);
+    n_before = n_ticks;
+    assert_result(tn_write(fds[1], bulk, 1, tn_after_ms(10)), -ETIME);
+    assert_true(n_ticks > n_before);
+    is_over = 1;
+    assert_result(join(g), 0);
+    is_blocking(fds[1]);
+}
+
+static void a_write_to_a_full_foreign_pipe_holds_up_nobody(void)
+{
+    int fds[2];
+
+    open_foreign_pipe(fds);
+    write_until_full(fds);
+    close_both(fds);
+}
+
+static void a_write_to_a_full_foreign_terminal_holds_up_nobody(void)
+{
+    struct transfer t = {.len = 1};
+    tn_greenlet *g;
+    int fds[2];
+
+    for (int is_raw = 0; is_raw < 2; is_raw++) {
+        open_foreign_terminal(fds, is_raw);
+        assert_result(tn_write(fds[1], "x", 1, TN_FOREVER), 1);
+        write_until_full(fds);
+        t.fd = fds[1];
+        g = spawn(do_write, &t.fd);
+        settle();
+        assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+        assert_result(tn_close(fds[0]), 0); /* hangs up: its writer fails */
+        assert_result(join(g), -EIO);
+        assert_result(tn_close(fds[1]), 0);
+    }
 }
 
 static void a_timerfd_works(void)
@@ -242,6 +327,8 @@ static void errors_of_the_kernel_come_through(void)
 
 TEST_MAIN(TEST(a_read_of_each_kind_parks_and_leaves_the_flags_alone),
           TEST(a_write_larger_than_a_blocking_pipe_parks),
+          TEST(a_write_to_a_full_foreign_pipe_holds_up_nobody),
+          TEST(a_write_to_a_full_foreign_terminal_holds_up_nobody),
           TEST(a_timerfd_works), TEST(files_are_read_and_written_at_once),
           TEST(dev_null_and_dev_zero_never_wait),
           TEST(accept_on_a_blocking_listener_parks),

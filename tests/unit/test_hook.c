@@ -38,6 +38,45 @@ static void a_hook_that_fails_and_causes_errors_does_no_harm(void)
     assert_int_equal(n_heard, 10);
 }
 
+static int sleep_forever(void *arg)
+{
+    (void)arg;
+    return tn_sleep(TN_FOREVER);
+}
+
+static void kill_and_spawn(tn_greenlet *g, int error, const char *text,
+                           void *arg)
+{
+    tn_greenlet **victim = arg;
+
+    (void)text;
+    assert_result(error, -EIO);
+    assert_result(tn_kill(g, TN_FOREVER), 0); /* it has ended */
+    if (victim[n_heard]) {
+        assert_result(tn_kill(victim[n_heard], TN_FOREVER), -EDEADLK);
+        spawn_detached(fail_io, NULL);
+    }
+    assert_result(tn_hub_destroy(), -EBUSY);
+    n_heard++;
+}
+
+/* S37 */
+static void a_hook_that_kills_and_spawns_does_no_harm(void)
+{
+    tn_greenlet *victim[4] = {NULL};
+
+    for (int i = 0; i < 3; i++)
+        victim[i] = spawn(sleep_forever, NULL);
+    settle();
+    assert_result(tn_hub_set_error_hook(kill_and_spawn, victim), 0);
+    spawn_detached(fail_io, NULL);
+    assert_result(tn_hub_join(TN_FOREVER), 0);
+    assert_int_equal(n_heard, 4);
+    for (int i = 0; i < 3; i++)
+        assert_result(join(victim[i]), -ECANCELED);
+    assert_result(tn_sleep(tn_after_ms(1)), 0); /* the hub goes on */
+}
+
 static void recurse(tn_greenlet *g, int error, const char *text, void *arg)
 {
     n_heard++;
@@ -190,6 +229,7 @@ static void a_program_is_right_under_every_schedule(void)
 }
 
 TEST_MAIN(TEST(a_hook_that_fails_and_causes_errors_does_no_harm),
+          TEST(a_hook_that_kills_and_spawns_does_no_harm),
           TEST(an_error_inside_the_hook_does_not_call_it_again),
           TEST(a_failure_leaves_other_sleepers_alone),
           TEST(a_kill_is_no_failure),

@@ -1,72 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/test_server.c - the stream server: serving, shortage of
  * descriptors, the bound on clients, stopping and starting again. */
-#ifndef _GNU_SOURCE
-# define _GNU_SOURCE
-#endif
 #include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include "support/green.h"
-#include "support/virtual.h"
-
-static void echo(int fd, const struct sockaddr *peer, void *arg)
-{
-    char buf[64];
-    ssize_t n;
-
-    (void)arg;
-    assert_non_null(peer);
-    while ((n = tn_recv(fd, buf, sizeof buf, 0, TN_FOREVER)) > 0)
-        if (tn_send_all(fd, buf, (size_t)n, 0, NULL, TN_FOREVER) < 0)
-            return;
-    if (n == -ECANCELED)
-        note("killed");
-}
+#include "support/service.h"
 
 static tn_stream_server *start(tn_stream_fn fn, void *arg, size_t clients_max)
 {
-    struct tn_stream_server_options options = TN_STREAM_SERVER_OPTIONS;
-    tn_stream_server *s;
+    struct tn_stream_server_options options = quick_options();
 
     options.clients_max = clients_max;
-    options.delay_ns_min = MS;
-    options.delay_ns_max = 4 * MS;
-    assert_result(tn_stream_server_new("127.0.0.1:0", fn, arg, &options, &s),
-                  0);
-    assert_result(tn_stream_server_port(s), 0);
-    assert_result(tn_stream_server_start(s), 0);
-    assert_true(tn_stream_server_port(s) > 0);
-    return s;
-}
-
-static int dial(const tn_stream_server *s)
-{
-    char text[32];
-    int fd;
-
-    snprintf(text, sizeof text, "127.0.0.1:%d", tn_stream_server_port(s));
-    fd = tn_dial(text, TN_FOREVER);
-    assert_true(fd >= 0);
-    return fd;
-}
-
-static void exchange(int fd)
-{
-    char buf[8];
-
-    assert_result(tn_send_all(fd, "hello", 5, 0, NULL, TN_FOREVER), 0);
-    assert_result(tn_recv(fd, buf, sizeof buf, 0, TN_FOREVER), 5);
-    assert_memory_equal(buf, "hello", 5);
+    return start_service(fn, arg, &options);
 }
 
 enum { N_CLIENTS = 50 };
 
 static int be_a_client(void *arg)
 {
-    int fd = dial(arg);
+    int fd = dial_service(arg);
 
     for (int i = 0; i < 5; i++)
         exchange(fd);
@@ -96,7 +47,7 @@ static void no_more_clients_than_the_bound_are_handled_at_once(void)
     char byte;
 
     for (int i = 0; i < 4; i++)
-        fds[i] = dial(s);
+        fds[i] = dial_service(s);
     exchange(fds[0]);
     exchange(fds[1]);
     assert_result(tn_send(fds[2], "x", 1, 0, TN_FOREVER), 1);
@@ -120,7 +71,7 @@ static int stop_it(void *arg)
 static void stop_lets_handlers_finish_until_the_drain(void)
 {
     tn_stream_server *s = start(echo, NULL, 0);
-    int fd = dial(s);
+    int fd = dial_service(s);
     tn_greenlet *g;
 
     exchange(fd);
@@ -138,7 +89,7 @@ static void stop_kills_what_is_left_at_the_drain(void)
 {
     static struct heard heard;
     tn_stream_server *s = start(echo, NULL, 0);
-    int fd = dial(s);
+    int fd = dial_service(s);
     char byte;
 
     hear_errors(&heard);
@@ -156,7 +107,7 @@ static void stop_kills_what_is_left_at_the_drain(void)
 static void two_can_stop_it_at_once(void)
 {
     tn_stream_server *s = start(echo, NULL, 0);
-    int fd = dial(s);
+    int fd = dial_service(s);
     tn_greenlet *a, *b;
 
     exchange(fd);
@@ -176,7 +127,7 @@ static void it_can_start_again_on_the_same_port(void)
     int fd, port = tn_stream_server_port(s);
     char text[32];
 
-    fd = dial(s);
+    fd = dial_service(s);
     exchange(fd);
     assert_result(tn_stream_server_stop(s, TN_NOWAIT), 0);
     assert_result(tn_close(fd), 0);
@@ -186,7 +137,7 @@ static void it_can_start_again_on_the_same_port(void)
     for (int i = 0; i < 3; i++) {
         assert_result(tn_stream_server_start(s), 0);
         assert_result(tn_stream_server_port(s), port);
-        fd = dial(s);
+        fd = dial_service(s);
         exchange(fd);
         assert_result(tn_close(fd), 0);
         assert_result(tn_stream_server_stop(s, TN_FOREVER), 0);
@@ -225,29 +176,13 @@ static int free_it(void *arg)
 static void a_killed_greenlet_can_free_it_with_clients_left(void)
 {
     tn_stream_server *s = start(echo, NULL, 0);
-    int fd = dial(s);
+    int fd = dial_service(s);
 
     exchange(fd);
     assert_result(join(spawn(free_it, s)), 0);
     assert_result(tn_close(fd), 0);
     assert_result(tn_sleep(tn_after_ms(1)), 0);
     assert_string_equal(notes(), "killed");
-}
-
-static void limit_descriptors(rlim_t n)
-{
-    struct rlimit limit = {n, 4096};
-
-    assert_result(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
-/* The number after the last open one. */
-static int first_free(void)
-{
-    int fd = dup(0);
-
-    close(fd);
-    return fd;
 }
 
 static void it_survives_a_shortage_of_descriptors(void)
@@ -261,8 +196,8 @@ static void it_survives_a_shortage_of_descriptors(void)
     s = start(echo, NULL, 0);
     settle();
     /* Room for the client's own end, and none for the server's. */
-    limit_descriptors((rlim_t)first_free() + 1);
-    fd = dial(s);
+    limit_descriptors(first_free() + 1);
+    fd = dial_service(s);
     for (int i = 0; i < 1000 && heard.n < 3; i++)
         assert_result(tn_sleep(tn_after_ms(1)), 0);
     assert_true(heard.n >= 3); /* it tries again and again */

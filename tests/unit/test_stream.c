@@ -165,7 +165,106 @@ static void a_refused_connection_says_so(void)
     assert_result(tn_dial(text, TN_FOREVER), -ECONNREFUSED);
 }
 
-TEST_MAIN(TEST(the_end_of_a_stream_is_seen_after_a_short_read),
+/* ---- MSG_WAITALL ---- */
+
+struct all {
+    int fd;
+    char buf[8];
+    tn_time deadline;
+};
+
+static int receive_all(void *arg)
+{
+    struct all *me = arg;
+
+    return (int)tn_recv(me->fd, me->buf, 6, MSG_WAITALL, me->deadline);
+}
+
+static void waitall_waits_for_all(void)
+{
+    struct all me = {.deadline = TN_FOREVER};
+    tn_greenlet *g;
+    int fds[2];
+
+    for (int way = 0; way < 2; way++) {
+        if (way)
+            open_foreign_pair(fds);
+        else
+            open_tcp(fds);
+        me.fd = fds[0];
+        g = spawn(receive_all, &me);
+        for (int i = 0; i < 3; i++) {
+            settle();
+            assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+            assert_result(tn_send(fds[1], &"abcdefgh"[2 * i], 2, 0, TN_FOREVER),
+                          2);
+        }
+        assert_result(join(g), 6);
+        assert_memory_equal(me.buf, "abcdef", 6);
+        close_both(fds);
+    }
+}
+
+static void waitall_gives_what_came_before_the_end_or_the_deadline(void)
+{
+    struct all me;
+    int fds[2];
+
+    open_pair(fds);
+    me.fd = fds[0];
+    me.deadline = tn_after_ms(1);
+    assert_result(receive_all(&me), -ETIME); /* nothing came */
+    assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+    me.deadline = tn_after_ms(1);
+    assert_result(receive_all(&me), 3);
+    me.deadline = TN_NOWAIT;
+    assert_result(receive_all(&me), -EAGAIN);
+    assert_result(tn_send(fds[1], "de", 2, 0, TN_FOREVER), 2);
+    assert_result(receive_all(&me), 2);
+    assert_result(tn_send(fds[1], "f", 1, 0, TN_FOREVER), 1);
+    assert_result(shutdown(fds[1], SHUT_WR), 0);
+    me.deadline = TN_FOREVER;
+    assert_result(receive_all(&me), 1);
+    assert_result(receive_all(&me), 0);
+    close_both(fds);
+}
+
+static void waitall_leaves_messages_single(void)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
+    struct all me = {.deadline = TN_FOREVER};
+    int fds[2];
+
+    for (int i = 0; i < 2; i++) {
+        assert_result(tn_socketpair(AF_UNIX, types[i], 0, fds), 0);
+        me.fd = fds[0];
+        assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+        assert_result(tn_send(fds[1], "de", 2, 0, TN_FOREVER), 2);
+        assert_result(receive_all(&me), 3);
+        assert_result(receive_all(&me), 2);
+        close_both(fds);
+    }
+}
+
+static void waitall_does_not_peek_at_the_same_bytes_twice(void)
+{
+    char buf[8] = "";
+    int fds[2];
+
+    open_pair(fds);
+    assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+    assert_result(tn_recv(fds[0], buf, 6, MSG_PEEK | MSG_WAITALL,
+                          tn_after_ms(1)),
+                  3);
+    assert_string_equal(buf, "abc");
+    close_both(fds);
+}
+
+TEST_MAIN(TEST(waitall_waits_for_all),
+          TEST(waitall_gives_what_came_before_the_end_or_the_deadline),
+          TEST(waitall_leaves_messages_single),
+          TEST(waitall_does_not_peek_at_the_same_bytes_twice),
+          TEST(the_end_of_a_stream_is_seen_after_a_short_read),
           TEST(a_short_peek_does_not_hide_what_is_there),
           TEST(a_read_that_stops_at_urgent_data_is_not_the_end),
           TEST(a_large_transfer_arrives_whole),
