@@ -35,13 +35,6 @@ static bool is_blocking(int fd, struct tn__run_fd **ret_fd)
     return true;
 }
 
-static tn_time deadline_of(const struct tn__run_fd *f, int direction)
-{
-    int64_t span = f->timeout_ns[direction];
-
-    return span ? tn__clock_after(tn__clock_now(), span) : TN_FOREVER;
-}
-
 /* ---- accept ---- */
 
 /* Other processes may take the connection that poll() has seen. */
@@ -69,8 +62,8 @@ static long accept_one(struct tn__run_call *c, int flags)
 
     if (!is_blocking((int)c->a[0], &f))
         return tn__run_kernel(c);
-    deadline = deadline_of(f, TN__RUN_IN);
-    if (tn__run.has_forked)
+    deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
+    if (tn__run.has_forked || f->is_foreign)
         return accept_shared(c, deadline);
     r = tn__hub_io(&tn__run_hub, &op, deadline, "accept");
     if (r == -ECANCELED)
@@ -121,7 +114,7 @@ long tn__run_connect(struct tn__run_call *c)
 
     if (!is_blocking((int)c->a[0], &f))
         return tn__run_kernel(c);
-    deadline = deadline_of(f, TN__RUN_OUT);
+    deadline = tn__run_fd_deadline(c, f, TN__RUN_OUT);
     r = without_waiting(c, (int)c->a[0]);
     if (r == -EAGAIN)
         r = knock_again(c, deadline);
@@ -150,11 +143,13 @@ long tn__run_sendfile(struct tn__run_call *c)
             break;
         if (r > 0) {
             total += r;
+            c->has_deadline = false; /* the timeout is of each piece */
             continue;
         }
         if (r == -EAGAIN)
             r = tn__run_wait_fd((int)c->a[0], POLLOUT,
-                                deadline_of(f, TN__RUN_OUT), "sendfile");
+                                tn__run_fd_deadline(c, f, TN__RUN_OUT),
+                                "sendfile");
         if (r <= 0)
             return total ? total : r < 0 ? r : -EAGAIN;
     }

@@ -24,6 +24,8 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_write] = {tn__run_write, 0},
     [SYS_readv] = {tn__run_readv, 0},
     [SYS_writev] = {tn__run_writev, 0},
+    [SYS_preadv2] = {tn__run_preadv2, 0},
+    [SYS_pwritev2] = {tn__run_pwritev2, 0},
     [SYS_close] = {tn__run_close, 0},
     [SYS_poll] = {tn__run_poll, NEVER_AGAIN},
     [SYS_ppoll] = {tn__run_ppoll, NEVER_AGAIN},
@@ -124,7 +126,7 @@ static bool is_again(const struct tn__run_call *c, long r, unsigned handlers)
     if (r != -EINTR || (handlers & 0xffff))
         return false;
     if (handlers)
-        return !(flags & NEVER_AGAIN) &&
+        return !(flags & NEVER_AGAIN) && !c->is_once &&
                !(c->nr == SYS_futex && c->has_deadline);
     return !(c->can_cancel && tn__run_self()->is_poked);
 }

@@ -7,7 +7,8 @@
  *
  * Whether a description has O_NONBLOCK is remembered. A change seen on one
  * number may be a change of others, if there were duplicates or children ever;
- * then all are asked for anew.
+ * then all are asked for anew. It is the same with SO_RCVTIMEO and SO_SNDTIMEO,
+ * once there may be any: none is asked for before.
  *
  * The engine's own descriptors live near the end of the table, where few
  * programs go, and are denied: closing one is EBADF, and when the program wants
@@ -34,9 +35,52 @@ static struct tn__run_fd *fds; /* FDS_MAX of them, mostly untouched */
 static int fds_top;            /* none is known from here on */
 static uint32_t changes = 1;   /* of O_NONBLOCK, on unknown descriptors */
 static bool has_duplicates;
+static bool has_timeouts;      /* a socket of ours may have one */
 static int ours[OURS_MAX];
 static int n_ours;
 static long ours_base;
+
+/* The number that a name in /proc/self/fd is; -1: none. */
+static int number_of(const char *name)
+{
+    int n = *name ? 0 : -1;
+
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9')
+            return -1;
+        n = n * 10 + *name - '0';
+    }
+    return n;
+}
+
+/* Mark what was open before us: others may share it. */
+static void find_foreign(void)
+{
+    struct entry {
+        uint64_t inode, offset;
+        unsigned short bytes;
+        unsigned char type;
+        char name[];
+    } *e;
+    _Alignas(8) char buf[1024];
+    long dir = tn__raw3(SYS_open, (long)"/proc/self/fd",
+                        O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    long n;
+
+    while (dir >= 0 &&
+           (n = tn__raw3(SYS_getdents64, dir, (long)buf, sizeof buf)) > 0) {
+        for (long at = 0; at < n; at += e->bytes) {
+            int fd;
+
+            e = (void *)(buf + at);
+            fd = number_of(e->name);
+            if (fd >= 0 && fd != dir && fd < FDS_MAX)
+                fds[fd].is_foreign = true;
+        }
+    }
+    if (dir >= 0)
+        tn__raw1(SYS_close, dir);
+}
 
 int tn__run_fds_init(void)
 {
@@ -46,7 +90,10 @@ int tn__run_fds_init(void)
     ours_base = limit.rlim_cur > OURS_HIGH ? OURS_HIGH : (long)limit.rlim_cur;
     ours_base = ours_base > 2 * OURS_ROOM ? ours_base - OURS_ROOM : 3;
     fds = tn__sys_map(FDS_MAX * sizeof *fds);
-    return fds ? 0 : -ENOMEM;
+    if (!fds)
+        return -ENOMEM;
+    find_foreign();
+    return 0;
 }
 
 /* ---- ours ---- */
@@ -127,12 +174,25 @@ struct tn__run_fd *tn__run_fd_get(int fd)
     if (kind == TN__KIND_UNKNOWN)
         return NULL;
     f->is_file = kind == TN__KIND_FILE;
+    f->is_socket = kind == TN__KIND_SOCKET;
     if (!f->is_file && tn__fd_track(&tn__run_hub.loop, fd, 0, kind) < 0)
         return NULL;
     f->is_known = true;
     if (fd >= fds_top)
         fds_top = fd + 1;
     return f;
+}
+
+static int64_t ask_timeout(int fd, int name)
+{
+    struct timeval t = {0, 0};
+    unsigned len = sizeof t;
+
+    if (tn__sys_getsockopt(fd, SOL_SOCKET, name, &t, &len) < 0)
+        return 0;
+    return t.tv_sec < INT64_MAX / 1000000000
+               ? t.tv_sec * 1000000000 + t.tv_usec * 1000
+               : 0;
 }
 
 bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f)
@@ -144,16 +204,44 @@ bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f)
     flags = tn__raw3(SYS_fcntl, fd, F_GETFL, 0);
     f->is_nonblock = flags < 0 || (flags & O_NONBLOCK);
     f->flags_as_of = changes;
+    if (f->is_socket && (has_timeouts || f->is_foreign)) {
+        f->timeout_ns[TN__RUN_IN] = ask_timeout(fd, SO_RCVTIMEO);
+        f->timeout_ns[TN__RUN_OUT] = ask_timeout(fd, SO_SNDTIMEO);
+        f->has_timeout = f->timeout_ns[0] || f->timeout_ns[1];
+    }
     return f->is_nonblock;
+}
+
+tn_time tn__run_fd_wait_until(struct tn__run_call *c,
+                              const struct tn__run_fd *f, int direction)
+{
+    int64_t span = f->timeout_ns[direction];
+
+    if (!span)
+        return TN_FOREVER;
+    if (!c->has_deadline) {
+        c->deadline = tn__clock_after(tn__clock_now(), span);
+        c->has_deadline = true;
+    }
+    c->is_once = true;
+    return c->deadline;
+}
+
+/* What is known of `fd` and its duplicates is so no more. */
+static void forget_flags(int fd)
+{
+    if (fd <= 2 || has_duplicates || tn__run.has_forked)
+        changes++;
+    else if ((unsigned)fd < FDS_MAX)
+        fds[fd].flags_as_of = 0;
 }
 
 static void flags_changed(int fd, bool is_nonblock)
 {
     struct tn__run_fd *f = tn__run_fd_get(fd);
 
-    if (fd <= 2 || has_duplicates || tn__run.has_forked)
-        changes++;
-    if (f) {
+    forget_flags(fd);
+    if (f && !f->is_socket) { /* of a socket there is more to ask */
         f->is_nonblock = is_nonblock;
         f->flags_as_of = changes;
     }
@@ -178,10 +266,21 @@ long tn__run_close(struct tn__run_call *c)
     return tn__raw1(SYS_close, fd);
 }
 
+/* A call that makes a duplicate of a descriptor. */
+static long duplicate(struct tn__run_call *c)
+{
+    int fd = (int)c->a[0];
+    long r = tn__run_kernel(c);
+
+    has_duplicates = true;
+    if (r >= 0 && r < FDS_MAX && (unsigned)fd < FDS_MAX)
+        fds[r].is_foreign = fds[fd].is_foreign;
+    return r;
+}
+
 long tn__run_dup(struct tn__run_call *c)
 {
-    has_duplicates = true;
-    return tn__run_fd_is_ours((int)c->a[0]) ? -EBADF : tn__run_kernel(c);
+    return tn__run_fd_is_ours((int)c->a[0]) ? -EBADF : duplicate(c);
 }
 
 static long replace(struct tn__run_call *c)
@@ -196,9 +295,8 @@ static long replace(struct tn__run_call *c)
         if (r < 0)
             return r;
     }
-    has_duplicates = true;
     tn__run_fd_forget(to);
-    return tn__run_kernel(c);
+    return duplicate(c);
 }
 
 long tn__run_dup2(struct tn__run_call *c)
@@ -288,8 +386,7 @@ long tn__run_fcntl(struct tn__run_call *c)
         return r;
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-        has_duplicates = true;
-        return tn__run_kernel(c);
+        return duplicate(c);
     case F_SETLKW:
         return lock(c, 1, F_SETLK);
     case F_OFD_SETLKW:
@@ -308,20 +405,25 @@ long tn__run_ioctl(struct tn__run_call *c)
     return r;
 }
 
+void tn__run_fd_received(void)
+{
+    has_timeouts = true;
+    tn__run.has_forked = true;
+}
+
 long tn__run_setsockopt(struct tn__run_call *c)
 {
-    const struct timeval *t = (const void *)c->a[3];
-    struct tn__run_fd *f;
+    enum { RCVTIMEO_NEW = 66, SNDTIMEO_NEW = 67 };
     long r = tn__run_kernel(c);
-    bool is_in = c->a[2] == SO_RCVTIMEO;
 
-    if (r != 0 || c->a[1] != SOL_SOCKET || (!is_in && c->a[2] != SO_SNDTIMEO))
+    if (r != 0 || c->a[1] != SOL_SOCKET)
         return r;
-    f = tn__run_fd_get((int)c->a[0]);
-    if (f && c->a[4] >= (long)sizeof *t) {
-        f->timeout_ns[is_in ? TN__RUN_IN : TN__RUN_OUT] =
-            t->tv_sec * 1000000000 + t->tv_usec * 1000;
-        f->has_timeout = f->timeout_ns[0] || f->timeout_ns[1];
+    if (c->a[2] == SO_RCVTIMEO || c->a[2] == SO_SNDTIMEO ||
+        c->a[2] == RCVTIMEO_NEW || c->a[2] == SNDTIMEO_NEW) {
+        if (!has_timeouts)
+            changes++;
+        has_timeouts = true;
+        forget_flags((int)c->a[0]);
     }
     return r;
 }

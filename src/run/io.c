@@ -22,13 +22,6 @@ static long plain(long r)
     return r == -ETIME ? -EAGAIN : r;
 }
 
-static tn_time deadline_of(const struct tn__run_fd *f, int direction)
-{
-    int64_t span = f->timeout_ns[direction];
-
-    return span ? tn__clock_after(tn__clock_now(), span) : TN_FOREVER;
-}
-
 /* The entry of a descriptor on which a call has to wait here; NULL: let the
  * kernel do the call. */
 static struct tn__run_fd *blocking(long fd)
@@ -40,18 +33,18 @@ static struct tn__run_fd *blocking(long fd)
     return f;
 }
 
-static long wait_in(struct tn__op *op, struct tn__run_fd *f, const char *what)
+static long wait_in(struct tn__run_call *c, struct tn__op *op,
+                    const struct tn__run_fd *f, const char *what)
 {
-    tn_time deadline =
-        TN_UNLIKELY(f->has_timeout) ? deadline_of(f, TN__RUN_IN) : TN_FOREVER;
+    tn_time deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
 
     return plain(tn__hub_io(&tn__run_hub, op, deadline, what));
 }
 
-static long wait_out(struct tn__op *op, struct tn__run_fd *f, const char *what)
+static long wait_out(struct tn__run_call *c, struct tn__op *op,
+                     const struct tn__run_fd *f, const char *what)
 {
-    tn_time deadline =
-        TN_UNLIKELY(f->has_timeout) ? deadline_of(f, TN__RUN_OUT) : TN_FOREVER;
+    tn_time deadline = tn__run_fd_deadline(c, f, TN__RUN_OUT);
 
     return plain(tn__hub_io(&tn__run_hub, op, deadline, what));
 }
@@ -62,7 +55,7 @@ long tn__run_read(struct tn__run_call *c)
     struct tn__op op = {.code = TN__OP_READ, .fd = (int)c->a[0],
                         .buf = (void *)c->a[1], .len = (size_t)c->a[2]};
 
-    return f ? wait_in(&op, f, "read") : tn__run_kernel(c);
+    return f ? wait_in(c, &op, f, "read") : tn__run_kernel(c);
 }
 
 long tn__run_readv(struct tn__run_call *c)
@@ -71,12 +64,13 @@ long tn__run_readv(struct tn__run_call *c)
     struct tn__op op = {.code = TN__OP_READV, .fd = (int)c->a[0],
                         .iov = (void *)c->a[1], .len = (size_t)c->a[2]};
 
-    return f ? wait_in(&op, f, "readv") : tn__run_kernel(c);
+    return f ? wait_in(c, &op, f, "readv") : tn__run_kernel(c);
 }
 
 /* Go on with an operation that has a buffer, until all is written. `done` is
  * what was written already, or an error. */
-static long write_rest(struct tn__op *op, struct tn__run_fd *f, long done,
+static long write_rest(struct tn__run_call *c, struct tn__op *op,
+                       const struct tn__run_fd *f, long done,
                        const char *what)
 {
     long total = done, r;
@@ -85,7 +79,7 @@ static long write_rest(struct tn__op *op, struct tn__run_fd *f, long done,
     while (total >= 0 && (size_t)total < len && done > 0) {
         op->buf = (char *)op->buf + done;
         op->len = len - (size_t)total;
-        r = wait_out(op, f, what);
+        r = wait_out(c, op, f, what);
         if (r < 0)
             return total;
         done = r;
@@ -94,12 +88,12 @@ static long write_rest(struct tn__op *op, struct tn__run_fd *f, long done,
     return total;
 }
 
-static long write_all(struct tn__op *op, struct tn__run_fd *f,
-                      const char *what)
+static long write_all(struct tn__run_call *c, struct tn__op *op,
+                      const struct tn__run_fd *f, const char *what)
 {
-    long r = wait_out(op, f, what);
+    long r = wait_out(c, op, f, what);
 
-    return TN_LIKELY(r == (long)op->len) ? r : write_rest(op, f, r, what);
+    return TN_LIKELY(r == (long)op->len) ? r : write_rest(c, op, f, r, what);
 }
 
 long tn__run_write(struct tn__run_call *c)
@@ -108,12 +102,13 @@ long tn__run_write(struct tn__run_call *c)
     struct tn__op op = {.code = TN__OP_WRITE, .fd = (int)c->a[0],
                         .buf = (void *)c->a[1], .len = (size_t)c->a[2]};
 
-    return f ? write_all(&op, f, "write") : tn__run_kernel(c);
+    return f ? write_all(c, &op, f, "write") : tn__run_kernel(c);
 }
 
 /* The rest of a vector of which `done` bytes are written, piece by piece. */
-static long write_pieces(struct tn__op *op, struct tn__run_fd *f,
-                         const struct iovec *iov, size_t n, long done)
+static long write_pieces(struct tn__run_call *c, struct tn__op *op,
+                         const struct tn__run_fd *f, const struct iovec *iov,
+                         size_t n, long done)
 {
     long total = done, skip = done, r;
 
@@ -124,7 +119,7 @@ static long write_pieces(struct tn__op *op, struct tn__run_fd *f,
         }
         op->buf = (char *)iov[i].iov_base + skip;
         op->len = iov[i].iov_len - (size_t)skip;
-        r = write_all(op, f, "write");
+        r = write_all(c, op, f, "write");
         if (r < 0)
             return total;
         total += r;
@@ -145,17 +140,39 @@ long tn__run_writev(struct tn__run_call *c)
 
     if (!f)
         return tn__run_kernel(c);
-    r = wait_out(&op, f, "writev");
+    r = wait_out(c, &op, f, "writev");
     if (r <= 0)
         return r;
     op = (struct tn__op){.code = TN__OP_WRITE, .fd = (int)c->a[0]};
-    return write_pieces(&op, f, iov, (size_t)c->a[2], r);
+    return write_pieces(c, &op, f, iov, (size_t)c->a[2], r);
+}
+
+/* preadv2() or pwritev2() at the current place, with flags that mean nothing to
+ * what one waits on: as readv(), writev(). */
+static bool is_plain_vector(const struct tn__run_call *c)
+{
+    enum { FLAGS = 1 | 2 | 4 | 0x10 | 0x20 }; /* HIPRI SYNC DSYNC (NO)APPEND */
+
+    return c->a[3] == -1 && !(c->a[5] & ~FLAGS);
+}
+
+long tn__run_preadv2(struct tn__run_call *c)
+{
+    return is_plain_vector(c) && blocking(c->a[0]) ? tn__run_readv(c)
+                                                   : tn__run_kernel(c);
+}
+
+long tn__run_pwritev2(struct tn__run_call *c)
+{
+    return is_plain_vector(c) && blocking(c->a[0]) ? tn__run_writev(c)
+                                                   : tn__run_kernel(c);
 }
 
 /* ---- sockets ---- */
 
 /* A receive with MSG_WAITALL has got `total`: go on until all is there. */
-static long receive_rest(struct tn__op *op, struct tn__run_fd *f, long total)
+static long receive_rest(struct tn__run_call *c, struct tn__op *op,
+                         const struct tn__run_fd *f, long total)
 {
     size_t len = op->len;
     long r;
@@ -166,7 +183,7 @@ static long receive_rest(struct tn__op *op, struct tn__run_fd *f, long total)
                               .len = len - (size_t)total,
                               .flags = op->flags};
 
-        r = wait_in(&next, f, "recv");
+        r = wait_in(c, &next, f, "recv");
         if (r <= 0)
             break;
         total += r;
@@ -190,9 +207,9 @@ long tn__run_recvfrom(struct tn__run_call *c)
         op.addr = (struct sockaddr *)c->a[4];
         op.addr_len = (unsigned *)c->a[5];
     }
-    r = wait_in(&op, f, "recv");
+    r = wait_in(c, &op, f, "recv");
     if ((flags & MSG_WAITALL) && !(flags & MSG_PEEK) && r > 0)
-        return receive_rest(&op, f, r);
+        return receive_rest(c, &op, f, r);
     return r;
 }
 
@@ -210,19 +227,41 @@ long tn__run_sendto(struct tn__run_call *c)
         op.addr = (struct sockaddr *)c->a[4];
         op.addr_n = (unsigned)c->a[5];
     }
-    return write_all(&op, f, "send");
+    return write_all(c, &op, f, "send");
+}
+
+/* Has a message brought descriptors? */
+static void look_for_rights(const struct msghdr *msg)
+{
+    const char *control = msg->msg_control;
+    size_t at = 0;
+
+    while (control && at + sizeof(struct cmsghdr) <= msg->msg_controllen) {
+        const struct cmsghdr *head = (const void *)(control + at);
+
+        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+            tn__run_fd_received();
+        if (head->cmsg_len < sizeof *head)
+            return;
+        at += CMSG_ALIGN(head->cmsg_len);
+    }
 }
 
 long tn__run_recvmsg(struct tn__run_call *c)
 {
     struct tn__run_fd *f = blocking(c->a[0]);
+    struct msghdr *msg = (struct msghdr *)c->a[1];
     struct tn__op op = {.code = TN__OP_RECVMSG, .fd = (int)c->a[0],
-                        .msg = (struct msghdr *)c->a[1],
-                        .flags = (int)c->a[2]};
+                        .msg = msg, .flags = (int)c->a[2]};
+    long r;
 
     if (!f || (op.flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
-        return tn__run_kernel(c);
-    return wait_in(&op, f, "recvmsg");
+        r = tn__run_kernel(c);
+    else
+        r = wait_in(c, &op, f, "recvmsg");
+    if (r >= 0)
+        look_for_rights(msg);
+    return r;
 }
 
 long tn__run_sendmsg(struct tn__run_call *c)
@@ -235,12 +274,12 @@ long tn__run_sendmsg(struct tn__run_call *c)
 
     if (!f || (op.flags & MSG_DONTWAIT))
         return tn__run_kernel(c);
-    r = wait_out(&op, f, "sendmsg");
+    r = wait_out(c, &op, f, "sendmsg");
     if (r <= 0)
         return r;
     op = (struct tn__op){.code = TN__OP_SEND, .fd = (int)c->a[0],
                          .flags = (int)c->a[2]};
-    return write_pieces(&op, f, msg->msg_iov, msg->msg_iovlen, r);
+    return write_pieces(c, &op, f, msg->msg_iov, msg->msg_iovlen, r);
 }
 
 /* recvmmsg() and sendmmsg(): a piece of the vector at a time, as much as there
@@ -269,24 +308,35 @@ static long by_pieces(struct tn__run_call *c, int events, bool is_enough,
     return total;
 }
 
+static long receive_many(struct tn__run_call *c, struct tn__run_fd *f)
+{
+    long r;
+
+    if (!c->has_deadline) {
+        r = tn__run_deadline((const struct timespec *)c->a[4],
+                             CLOCK_MONOTONIC, false, &c->deadline);
+        if (r < 0)
+            return r;
+        if (c->deadline == TN_FOREVER)
+            c->deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
+        c->has_deadline = true;
+    }
+    return by_pieces(c, 1 /* POLLIN */, c->a[3] & MSG_WAITFORONE,
+                     c->deadline);
+}
+
 long tn__run_recvmmsg(struct tn__run_call *c)
 {
     struct tn__run_fd *f = blocking(c->a[0]);
     long r;
 
     if (!f || (c->a[3] & (MSG_DONTWAIT | MSG_ERRQUEUE)))
-        return tn__run_kernel(c);
-    if (!c->has_deadline) {
-        r = tn__run_deadline((const struct timespec *)c->a[4],
-                             CLOCK_MONOTONIC, false, &c->deadline);
-        if (r < 0)
-            return r;
-        c->has_deadline = true;
-    }
-    if (f->has_timeout && c->deadline == TN_FOREVER)
-        c->deadline = deadline_of(f, TN__RUN_IN);
-    return by_pieces(c, 1 /* POLLIN */, c->a[3] & MSG_WAITFORONE,
-                     c->deadline);
+        r = tn__run_kernel(c);
+    else
+        r = receive_many(c, f);
+    for (long i = 0; i < r; i++)
+        look_for_rights(&((struct mmsghdr *)c->a[1])[i].msg_hdr);
+    return r;
 }
 
 long tn__run_sendmmsg(struct tn__run_call *c)
@@ -295,5 +345,6 @@ long tn__run_sendmmsg(struct tn__run_call *c)
 
     if (!f || (c->a[3] & MSG_DONTWAIT))
         return tn__run_kernel(c);
-    return by_pieces(c, 4 /* POLLOUT */, false, deadline_of(f, TN__RUN_OUT));
+    return by_pieces(c, 4 /* POLLOUT */, false,
+                     tn__run_fd_deadline(c, f, TN__RUN_OUT));
 }

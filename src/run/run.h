@@ -89,6 +89,7 @@ struct tn__run_call {
                       * return -EINTR when a cancel has woken it */
     bool has_deadline;
     tn_time deadline; /* of its relative timeout, so that a restart keeps it */
+    bool is_once;     /* after a handler it gives EINTR even with SA_RESTART */
 };
 
 /* A result inside the engine: nothing was done, do it again after the signals.
@@ -221,6 +222,7 @@ tn__run_fn tn__run_read, tn__run_write, tn__run_readv, tn__run_writev;
 tn__run_fn tn__run_recvfrom, tn__run_sendto, tn__run_recvmsg, tn__run_sendmsg;
 tn__run_fn tn__run_recvmmsg, tn__run_sendmmsg, tn__run_accept4;
 tn__run_fn tn__run_accept, tn__run_connect, tn__run_sendfile, tn__run_flock;
+tn__run_fn tn__run_preadv2, tn__run_pwritev2;
 /* fd.c */
 tn__run_fn tn__run_close, tn__run_dup, tn__run_dup2, tn__run_dup3;
 tn__run_fn tn__run_close_range;
@@ -295,7 +297,11 @@ struct tn__run_fd {
     bool is_nonblock;     /* its description has O_NONBLOCK */
     bool is_known;        /* is_file is valid, and else the loop tracks it */
     bool is_file;         /* never waits in the sense of poll() */
-    bool has_timeout;     /* SO_RCVTIMEO or SO_SNDTIMEO is set */
+    bool is_socket;
+    bool is_foreign;      /* was there at start, or is a duplicate of one:
+                           * other processes may share it */
+    bool has_timeout;     /* SO_RCVTIMEO or SO_SNDTIMEO is set; valid after
+                           * tn__run_fd_is_nonblock() */
     int64_t timeout_ns[2]; /* these; 0: none */
 };
 int tn__run_fds_init(void);
@@ -304,6 +310,19 @@ int tn__run_fds_init(void);
 struct tn__run_fd *tn__run_fd_get(int fd);
 /* A call on it would not block in the kernel, or is meant to. */
 bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f);
+/* Until when a call on it may wait: its SO_RCVTIMEO or SO_SNDTIMEO, which
+ * begins once. After tn__run_fd_is_nonblock(). */
+tn_time tn__run_fd_wait_until(struct tn__run_call *c,
+                              const struct tn__run_fd *f, int direction);
+static inline tn_time tn__run_fd_deadline(struct tn__run_call *c,
+                                          const struct tn__run_fd *f,
+                                          int direction)
+{
+    return TN_LIKELY(!f->has_timeout) ? TN_FOREVER
+                                      : tn__run_fd_wait_until(c, f, direction);
+}
+/* A descriptor may have come from another process. */
+void tn__run_fd_received(void);
 /* Move a descriptor of ours out of the program's way; passes errors on. */
 long tn__run_fd_hide(long fd);
 bool tn__run_fd_is_ours(int fd);

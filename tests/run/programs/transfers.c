@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/transfers.c - reads and writes that do not wait, or not
+ * for ever: of nothing, and on sockets with SO_RCVTIMEO and SO_SNDTIMEO. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+
+#include "support.h"
+
+static void on_alarm(int sig)
+{
+    (void)sig;
+}
+
+/* SIGALRM once, after so many milliseconds; 0: not any more. */
+static void alarm_in(int ms, int flags)
+{
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = flags};
+    struct itimerval t = {.it_value = {0, ms * 1000}};
+
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &t, NULL);
+}
+
+/* A call's result, in words. */
+static void say(const char *what, long r)
+{
+    const char *error = r >= 0 ? "" : errno == EAGAIN ? " EAGAIN"
+                               : errno == EINTR        ? " EINTR"
+                               : errno == EINVAL       ? " EINVAL"
+                                                       : " ?";
+
+    printf("%s: %ld%s\n", what, r, error);
+    fflush(stdout);
+}
+
+/* ---- of nothing ---- */
+
+static void fill(int fd)
+{
+    static const char buf[4096];
+
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    while (write(fd, buf, sizeof buf) > 0)
+        ;
+    fcntl(fd, F_SETFL, 0);
+}
+
+static void test_nothing(const char *name, int in, int out)
+{
+    struct iovec none[2] = {{NULL, 0}, {NULL, 0}};
+    char byte;
+
+    printf("%s\n", name);
+    alarm_in(20, 0);
+    say("a read that is interrupted", read(in, &byte, 1));
+    say("read", read(in, NULL, 0));
+    say("readv", readv(in, none, 2));
+    fill(out);
+    alarm_in(20, 0);
+    say("a write that is interrupted", write(out, "x", 1));
+    say("write", write(out, NULL, 0));
+    say("writev", writev(out, none, 2));
+    close(in);
+    close(out);
+}
+
+static void test_nothing_of_an_eventfd(void)
+{
+    int fd = eventfd(0, 0);
+
+    say("eventfd", read(fd, NULL, 0));
+    close(fd);
+}
+
+/* ---- with a timeout ---- */
+
+static void set_timeout(int fd, int name, int ms)
+{
+    struct timeval t = {0, ms * 1000};
+
+    CHECK(setsockopt(fd, SOL_SOCKET, name, &t, sizeof t) == 0);
+}
+
+static void *connect_to(void *arg)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    CHECK(connect(fd, arg, sizeof(struct sockaddr_in)) == 0);
+    return (void *)(long)fd;
+}
+
+static void test_inherited_timeout(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+    pthread_t t;
+    char c;
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(bind(listener, (struct sockaddr *)&a, len) == 0);
+    CHECK(listen(listener, 5) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&a, &len) == 0);
+    set_timeout(listener, SO_RCVTIMEO, 50);
+    say("accept with a timeout", accept(listener, NULL, NULL));
+    t = start(connect_to, &a);
+    fd = accept(listener, NULL, NULL);
+    CHECK(fd >= 0);
+    alarm_in(900, 0);
+    say("an accepted socket has the listener's", recv(fd, &c, 1, 0));
+    alarm_in(0, 0);
+    close((int)(long)join(t));
+    close(fd);
+    close(listener);
+}
+
+static void test_timeout_of_a_duplicate(void)
+{
+    int pair[2], copy;
+    char c;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    copy = dup(pair[0]);
+    alarm_in(20, 0);
+    say("without one", read(copy, &c, 1));
+    set_timeout(pair[0], SO_RCVTIMEO, 50);
+    alarm_in(900, 0);
+    say("a duplicate has it", read(copy, &c, 1));
+    set_timeout(copy, SO_RCVTIMEO, 0);
+    alarm_in(100, 0);
+    say("and takes it away", recv(pair[0], &c, 1, 0));
+    close(copy);
+    set_timeout(pair[0], SO_SNDTIMEO, 50);
+    fill(pair[0]);
+    alarm_in(900, 0);
+    say("send", send(pair[0], "x", 1, 0));
+    alarm_in(0, 0);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* As another program would that has the socket already. */
+static void test_timeout_of_a_received_one(void)
+{
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.head = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    char c = 'c';
+    struct iovec iov = {&c, 1};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof control};
+    int pair[2], way[2], fd;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, way) == 0);
+    set_timeout(pair[0], SO_RCVTIMEO, 50);
+    memcpy(CMSG_DATA(&control.head), &pair[0], sizeof pair[0]);
+    CHECK(sendmsg(way[0], &m, 0) == 1);
+    CHECK(recvmsg(way[1], &m, 0) == 1);
+    memcpy(&fd, CMSG_DATA(&control.head), sizeof fd);
+    alarm_in(900, 0);
+    say("a received one has it", recv(fd, &c, 1, 0));
+    alarm_in(0, 0);
+    close(fd);
+    close(way[0]);
+    close(way[1]);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void test_timeout_and_restart(void)
+{
+    int pair[2];
+    char c;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    set_timeout(pair[0], SO_RCVTIMEO, 300);
+    alarm_in(20, SA_RESTART);
+    say("SA_RESTART does not restart recv", recv(pair[0], &c, 1, 0));
+    alarm_in(20, SA_RESTART);
+    say("nor read", read(pair[0], &c, 1));
+    fill(pair[0]);
+    set_timeout(pair[0], SO_SNDTIMEO, 300);
+    alarm_in(20, SA_RESTART);
+    say("nor send", send(pair[0], "x", 1, 0));
+    close(pair[0]);
+    close(pair[1]);
+}
+
+int main(void)
+{
+    int fds[2];
+
+    CHECK(pipe(fds) == 0);
+    test_nothing("nothing, on a pipe", fds[0], fds[1]);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    test_nothing("nothing, on a socket", fds[0], fds[1]);
+    test_nothing_of_an_eventfd();
+    test_inherited_timeout();
+    test_timeout_of_a_duplicate();
+    test_timeout_of_a_received_one();
+    test_timeout_and_restart();
+    return 0;
+}
