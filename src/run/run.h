@@ -223,6 +223,11 @@ tn__run_fn tn__run_recvfrom, tn__run_sendto, tn__run_recvmsg, tn__run_sendmsg;
 tn__run_fn tn__run_recvmmsg, tn__run_sendmmsg, tn__run_accept4;
 tn__run_fn tn__run_accept, tn__run_connect, tn__run_sendfile, tn__run_flock;
 tn__run_fn tn__run_preadv2, tn__run_pwritev2;
+/* splice.c, ipc.c, fifo.c */
+tn__run_fn tn__run_splice, tn__run_tee, tn__run_vmsplice;
+tn__run_fn tn__run_msgrcv, tn__run_msgsnd, tn__run_semop, tn__run_semtimedop;
+tn__run_fn tn__run_ipc_control, tn__run_mq_timedreceive, tn__run_mq_timedsend;
+tn__run_fn tn__run_open, tn__run_openat;
 /* fd.c */
 tn__run_fn tn__run_close, tn__run_dup, tn__run_dup2, tn__run_dup3;
 tn__run_fn tn__run_close_range;

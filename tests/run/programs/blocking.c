@@ -6,14 +6,19 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
@@ -324,6 +329,267 @@ static void receive_in_time(void)
     setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 }
 
+/* ---- splice and its kin ---- */
+
+static int spare[2];
+
+static void open_spare(void)
+{
+    CHECK(pipe(spare) == 0);
+}
+
+/* What came through the spare pipe. */
+static void read_spare(void)
+{
+    char c[2];
+
+    CHECK(read(spare[0], c, 2) == 2 && c[0] == 'x');
+    close(spare[0]);
+    close(spare[1]);
+}
+
+static void do_splice(void)
+{
+    CHECK(splice(pipe_fds[0], NULL, spare[1], NULL, 64, 0) == 2);
+    read_spare();
+}
+
+static void splice_from_socket(void)
+{
+    CHECK(splice(pair[0], NULL, spare[1], NULL, 2, 0) == 2);
+    CHECK(!(fcntl(pair[0], F_GETFL) & O_NONBLOCK));
+    read_spare();
+}
+
+static void splice_to_socket(void)
+{
+    char c[2];
+
+    CHECK(splice(pipe_fds[0], NULL, pair[0], NULL, 64, 0) == 2);
+    CHECK(read(pair[1], c, 2) == 2 && c[0] == 'x');
+}
+
+static void do_tee(void)
+{
+    CHECK(tee(pipe_fds[0], spare[1], 64, 0) == 2);
+    read_spare();
+    read_pipe();
+}
+
+static void fill_spare(void)
+{
+    static const char buf[4096];
+
+    open_spare();
+    fcntl(spare[1], F_SETFL, O_NONBLOCK);
+    while (write(spare[1], buf, sizeof buf) > 0)
+        ;
+    fcntl(spare[1], F_SETFL, 0);
+}
+
+static void drain_spare(void)
+{
+    static char buf[65536];
+
+    CHECK(read(spare[0], buf, sizeof buf) > 4096);
+}
+
+static void do_vmsplice(void)
+{
+    struct iovec iov = {path, 4};
+
+    CHECK(vmsplice(spare[1], &iov, 1, 0) == 4);
+    close(spare[0]);
+    close(spare[1]);
+}
+
+static void splice_to_a_full_pipe(void)
+{
+    write_pipe();
+    CHECK(splice(pipe_fds[0], NULL, spare[1], NULL, 64, 0) == 2);
+    close(spare[0]);
+    close(spare[1]);
+}
+
+static void do_preadv2(void)
+{
+    char c[2];
+    struct iovec iov = {c, 2};
+
+    CHECK(preadv2(pipe_fds[0], &iov, 1, -1, 0) == 2);
+}
+
+static void do_pwritev2(void)
+{
+    struct iovec iov = {path, 4};
+
+    CHECK(pwritev2(spare[1], &iov, 1, -1, 0) == 4);
+    close(spare[0]);
+    close(spare[1]);
+}
+
+/* ---- queues, semaphores, FIFOs ---- */
+
+struct message {
+    long type;
+    char text[8000];
+};
+
+static struct message message = {.type = 1, .text = "m"};
+static mqd_t queue;
+
+static void make_queue(void)
+{
+    extra = msgget(IPC_PRIVATE, 0600);
+    CHECK(extra >= 0);
+}
+
+static void send_message(void)
+{
+    CHECK(msgsnd(extra, &message, sizeof message.text, 0) == 0);
+}
+
+static void receive_message(void)
+{
+    CHECK(msgrcv(extra, &message, sizeof message.text, 0, 0) ==
+          sizeof message.text);
+}
+
+static void do_msgrcv(void)
+{
+    receive_message();
+    msgctl(extra, IPC_RMID, NULL);
+}
+
+static void fill_queue(void)
+{
+    make_queue();
+    while (msgsnd(extra, &message, sizeof message.text, IPC_NOWAIT) == 0)
+        ;
+}
+
+static void do_msgsnd(void)
+{
+    send_message();
+    msgctl(extra, IPC_RMID, NULL);
+}
+
+static void remove_queue(void)
+{
+    msgctl(extra, IPC_RMID, NULL);
+}
+
+static void lose_queue(void)
+{
+    CHECK(msgrcv(extra, &message, 1, 0, 0) == -1 && errno == EIDRM);
+}
+
+static void make_semaphore(void)
+{
+    extra = semget(IPC_PRIVATE, 1, 0600);
+    CHECK(extra >= 0);
+}
+
+static void raise_semaphore(void)
+{
+    struct sembuf up = {0, 1, 0};
+
+    CHECK(semop(extra, &up, 1) == 0);
+}
+
+static void do_semop(void)
+{
+    struct sembuf down = {0, -1, 0}, now = {0, -1, IPC_NOWAIT};
+    struct timespec t = {0, 20000000};
+
+    CHECK(semop(extra, &now, 1) == -1 && errno == EAGAIN);
+    CHECK(semop(extra, &down, 1) == 0);
+    CHECK(semtimedop(extra, &down, 1, &t) == -1 && errno == EAGAIN);
+    semctl(extra, 0, IPC_RMID);
+}
+
+static void make_mq(void)
+{
+    struct mq_attr a = {.mq_maxmsg = 1, .mq_msgsize = 16};
+    char name[40];
+
+    snprintf(name, sizeof name, "/tendril-%d", (int)getpid());
+    queue = mq_open(name, O_CREAT | O_RDWR, 0600, &a);
+    CHECK(queue >= 0);
+    mq_unlink(name);
+}
+
+static void send_mq(void)
+{
+    CHECK(mq_send(queue, "x", 1, 0) == 0);
+}
+
+static void receive_mq(void)
+{
+    struct timespec past = {1, 0};
+    char c[16];
+
+    CHECK(mq_receive(queue, c, sizeof c, NULL) == 1);
+    CHECK(mq_timedreceive(queue, c, sizeof c, NULL, &past) == -1 &&
+          errno == ETIMEDOUT);
+    mq_close(queue);
+}
+
+static void fill_mq(void)
+{
+    make_mq();
+    send_mq();
+}
+
+static void drain_mq(void)
+{
+    char c[16];
+
+    CHECK(mq_receive(queue, c, sizeof c, NULL) == 1);
+}
+
+static void write_mq(void)
+{
+    send_mq();
+    mq_close(queue);
+}
+
+static void make_fifo(void)
+{
+    unlink(path);
+    CHECK(mkfifo(path, 0600) == 0);
+}
+
+static void open_writer(void)
+{
+    extra = open(path, O_WRONLY);
+    CHECK(extra >= 0 && write(extra, "x", 1) == 1);
+}
+
+static void open_reader(void)
+{
+    extra = open(path, O_RDONLY);
+    CHECK(extra >= 0);
+}
+
+static void do_fifo_read(void)
+{
+    int fd = open(path, O_RDONLY);
+    char c;
+
+    CHECK(fd >= 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK));
+    CHECK(read(fd, &c, 1) == 1 && c == 'x');
+    close(fd);
+}
+
+static void do_fifo_write(void)
+{
+    int fd = open(path, O_WRONLY);
+
+    CHECK(fd >= 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK));
+    close(fd);
+}
+
 struct test {
     const char *name;
     void (*prepare)(void);
@@ -357,6 +623,22 @@ static const struct test tests[] = {
     {"read a timerfd", nothing, do_eventfd, nothing},
     {"recv with SO_RCVTIMEO", nothing, receive_in_time, nothing},
     {"accept after a fork", nothing, do_accept, connect_to},
+    {"splice", open_spare, do_splice, write_pipe},
+    {"splice from a socket", open_spare, splice_from_socket, write_pair},
+    {"splice to a socket", nothing, splice_to_socket, write_pipe},
+    {"splice to a full pipe", fill_spare, splice_to_a_full_pipe, drain_spare},
+    {"tee", open_spare, do_tee, write_pipe},
+    {"vmsplice", fill_spare, do_vmsplice, drain_spare},
+    {"preadv2", nothing, do_preadv2, write_pipe},
+    {"pwritev2", fill_spare, do_pwritev2, drain_spare},
+    {"msgrcv", make_queue, do_msgrcv, send_message},
+    {"msgsnd", fill_queue, do_msgsnd, receive_message},
+    {"a queue that is removed", make_queue, lose_queue, remove_queue},
+    {"semop", make_semaphore, do_semop, raise_semaphore},
+    {"mq_receive", make_mq, receive_mq, send_mq},
+    {"mq_send", fill_mq, write_mq, drain_mq},
+    {"open a FIFO to read", make_fifo, do_fifo_read, open_writer},
+    {"open a FIFO to write", make_fifo, do_fifo_write, open_reader},
 };
 
 static void *tick(void *arg)
