@@ -94,11 +94,13 @@ tn__raw_alerted:
     .cfi_endproc
     .size   tn__raw_unless_alert, . - tn__raw_unless_alert
 
-/* long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs)
+/* long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs,
+ *                    const tn__run_set *mask)
  *
  * A clone() that shares memory and gives the child a stack of its own. The
- * parent returns; the child has the registers `regs` as if the program's own
- * instruction had made the call. It never touches this stack. */
+ * parent returns; the child takes this signal mask and has the registers `regs`
+ * as if the program's own instruction had made the call. It never touches this
+ * stack. */
     .globl  tn__run_spawn
     .hidden tn__run_spawn
     .type   tn__run_spawn, @function
@@ -109,8 +111,12 @@ tn__run_spawn:
     pushq   %rbx
     .cfi_adjust_cfa_offset 8
     .cfi_rel_offset rbx, 0
+    pushq   %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
     movq    %rdi, %rax
     movq    %rdx, %rbx
+    movq    %rcx, %rbp
     movq    %rsi, %rcx
     movq    (%rcx), %rdi
     movq    8(%rcx), %rsi
@@ -121,11 +127,21 @@ tn__run_spawn:
     syscall
     testq   %rax, %rax
     jz      1f
+    popq    %rbp
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbp
     popq    %rbx
     .cfi_adjust_cfa_offset -8
     .cfi_restore rbx
     ret
 1:  .cfi_undefined rip
+    movl    $14, %eax /* rt_sigprocmask(SIG_SETMASK, mask, NULL, 8) */
+    movl    $2, %edi
+    movq    %rbp, %rsi
+    xorl    %edx, %edx
+    movl    $8, %r10d
+    syscall
+    xorl    %eax, %eax
     movq    R8(%rbx), %r8
     movq    R9(%rbx), %r9
     movq    R10(%rbx), %r10

@@ -9,7 +9,10 @@
  * A child that shares our memory until it calls exec, with a stack of its own
  * (posix_spawn), goes on where the program made the call; this process stands
  * still meanwhile, and is_on is 0, so that the child touches nothing of ours.
- * vfork() without a stack of its own becomes fork(). */
+ * vfork() without a stack of its own becomes fork().
+ *
+ * The kernel blocks all signals around both: one must not find the parent with
+ * the engine off, nor the child before it is native. */
 #include "run/run.h"
 
 #include <poll.h>
@@ -29,15 +32,14 @@ static long fork_as(struct tn__run_call *c, long nr, long a0)
     tn__run_set mask = tn__run.kernel_mask;
     long r;
 
-    tn__run_mask_load(tn__run_self()->mask); /* the child inherits it */
     set_frame_mask(c);
-    tn__run.is_on = 0;
+    tn__run_mask_load(~(tn__run_set)0);
     r = tn__raw(nr, a0, c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
     if (r == 0) {
         tn__run_go_native();
+        tn__run_mask_load(tn__run_self()->mask);
         return 0;
     }
-    tn__run.is_on = 1;
     tn__run.has_forked = true;
     tn__run_mask_load(mask);
     return r;
@@ -88,11 +90,12 @@ long tn__run_vfork(struct tn__run_call *c)
         return -EINVAL;
     if (!has_own_stack(c))
         return vfork_as_fork(c);
-    tn__run_mask_load(tn__run_self()->mask);
+    tn__run_mask_load(~(tn__run_set)0);
     tn__run.is_on = 0;
     r = tn__run_spawn(c->nr, c->a,
                       (struct tn__run_regs *)(void *)
-                          c->uc->uc_mcontext.gregs);
+                          c->uc->uc_mcontext.gregs,
+                      &tn__run_self()->mask);
     tn__run.is_on = 1;
     tn__run.has_forked = true;
     tn__run_mask_load(mask);

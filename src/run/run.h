@@ -142,7 +142,8 @@ static inline struct tn__run_green *tn__run_self(void)
 
 /* ---- entry.S ---- */
 long tn__raw(long nr, long a, long b, long c, long d, long e, long f);
-long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs);
+long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs,
+                   const tn__run_set *mask);
 _Noreturn void tn__run_sigreturn(void *frame);
 void tn__run_restore(void);
 /* A call that may sleep in the kernel. TN__RUN_AGAIN, with nothing done, if a

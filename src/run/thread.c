@@ -111,8 +111,8 @@ static void set_up(struct tn__run_green *green, const struct request *q,
         *q->parent_tid = green->tid;
 }
 
-/* The rounding and the traps of the caller: those in force are the kernel's own
- * for a signal handler. They are the first two words of a context (switch.S). */
+/* The rounding and the traps of the caller: those in force are the kernel's
+ * own, for a signal handler. They begin a context (switch.S). */
 static void inherit_floating_point(void *sp, const ucontext_t *uc)
 {
     uint32_t *control = sp;

@@ -2,9 +2,11 @@
 /* tests/run/programs/processes.c - children of all kinds, made by a thread
  * while others run. */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "support.h"
@@ -155,6 +157,67 @@ static void test_pipeline(void)
     printf("popen %d\n", WEXITSTATUS(r));
 }
 
+/* ---- signals while a child is made ---- */
+
+enum { FORKS = 400, DELAYS_US = 200 };
+
+static volatile int n_handled, n_wrong;
+
+static void look_at_mask(int sig)
+{
+    sigset_t set;
+
+    n_handled++;
+    pthread_sigmask(SIG_BLOCK, NULL, &set);
+    n_wrong += !sigismember(&set, sig) || !sigismember(&set, SIGUSR1) ||
+               sigismember(&set, SIGUSR2);
+}
+
+static void test_signal_within_fork(void)
+{
+    struct sigaction a = {.sa_handler = look_at_mask, .sa_flags = SA_RESTART};
+    int bad = 0;
+
+    sigaddset(&a.sa_mask, SIGUSR1);
+    sigaction(SIGALRM, &a, NULL);
+    for (int i = 0; i < FORKS; i++) {
+        struct itimerval it = {.it_value = {0, 1 + i % DELAYS_US}};
+        int before = n_handled;
+        pid_t pid;
+
+        setitimer(ITIMER_REAL, &it, NULL);
+        pid = fork();
+        if (pid == 0)
+            _exit(7);
+        while (n_handled == before)
+            ;
+        bad += status_of(pid) != 7;
+    }
+    printf("signals within fork %d: wrong mask %d, bad %d\n", n_handled,
+           n_wrong, bad);
+}
+
+static int exec_grep(void *arg)
+{
+    execl("/bin/grep", "grep", "SigBlk", "/proc/self/status", NULL);
+    return arg != NULL;
+}
+
+/* A child with a stack of its own, not by posix_spawn(), keeps the mask. */
+static void test_clone(void)
+{
+    static char stack[65536] __attribute__((aligned(16)));
+    sigset_t set, old;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    pthread_sigmask(SIG_SETMASK, &set, &old);
+    printf("clone %d\n",
+           status_of(clone(exec_grep, stack + sizeof stack,
+                           CLONE_VM | CLONE_VFORK | SIGCHLD, NULL)));
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction a = {.sa_handler = on_signal};
@@ -173,6 +236,8 @@ int main(int argc, char **argv)
         bad += (int)(intptr_t)join(t[i]);
     printf("many: bad %d\n", bad);
     test_pipeline();
+    test_signal_within_fork();
+    test_clone();
     printf("atfork %d %d %d\n", n_prepare, n_parent, n_child);
     fflush(stdout);
     is_blocked = 0;
