@@ -33,7 +33,7 @@ static void wait_around(void (*in_child)(void), bool is_foreign)
     settle();
     assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
     run_in_child(in_child);
-    settle();
+    assert_result(tn_sleep(tn_after_ms(1)), 0); /* the loop polls */
     assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
     assert_result(write(fds[1], "x", 1), 1);
     assert_result(join(g), 1);

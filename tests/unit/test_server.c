@@ -2,6 +2,7 @@
 /* tests/unit/test_server.c - the stream server: serving, shortage of
  * descriptors, the bound on clients, stopping and starting again. */
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "support/service.h"
 
@@ -228,6 +229,44 @@ static void a_taken_port_is_an_error_and_nothing_runs(void)
     settle(); /* the acceptor that never ran leaves the queue */
 }
 
+static int find_listener(void)
+{
+    for (int fd = 3; fd < 100; fd++) {
+        int is_listening = 0;
+        socklen_t len = sizeof is_listening;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &len) ==
+                0 &&
+            is_listening)
+            return fd;
+    }
+    fail_msg("no listener");
+    return -1;
+}
+
+static void an_error_it_cannot_pass_over_is_told_and_ends_it(void)
+{
+    static struct heard heard;
+    tn_stream_server *s = start(echo, NULL, 0);
+    tn_greenlet *g = spawn(serve_it, s);
+    int fd;
+
+    hear_errors(&heard);
+    settle();
+    assert_result(shutdown(find_listener(), SHUT_RDWR), 0);
+    assert_result(join(g), -EINVAL);
+    assert_int_equal(heard.n, 1);
+    assert_result(heard.error, -EINVAL);
+    assert_string_equal(heard.name, "tn_stream_server");
+    assert_string_equal(heard.text, "tn_stream_server: accepts no more");
+    assert_result(tn_stream_server_start(s), 0); /* with a listener anew */
+    fd = dial_service(s);
+    exchange(fd);
+    assert_result(tn_close(fd), 0);
+    assert_result(tn_stream_server_stop(s, TN_FOREVER), 0);
+    tn_stream_server_free(s);
+}
+
 static void wrong_arguments_are_refused(void)
 {
     struct tn_stream_server_options options = TN_STREAM_SERVER_OPTIONS;
@@ -266,4 +305,5 @@ TEST_MAIN(TEST(many_clients_are_served),
           TEST(a_killed_greenlet_can_free_it_with_clients_left),
           TEST(it_survives_a_shortage_of_descriptors),
           TEST(a_taken_port_is_an_error_and_nothing_runs),
+          TEST(an_error_it_cannot_pass_over_is_told_and_ends_it),
           TEST(wrong_arguments_are_refused))

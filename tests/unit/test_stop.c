@@ -6,8 +6,11 @@
 # define _GNU_SOURCE
 #endif
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/service.h"
@@ -187,6 +190,57 @@ static void an_acceptor_that_yields_to_a_handler_that_stops_the_server(void)
     is_turned_away(fd);
 }
 
+/* It is in that wait before its only handler runs. */
+static void an_acceptor_that_waits_for_room_when_its_handler_stops(void)
+{
+    struct tn_stream_server_options options = quick_options();
+    struct inside me = {.s = NULL};
+    int fd;
+
+    options.clients_max = 1;
+    me.s = start_service(stop_from_inside, &me, &options);
+    fd = dial_service(me.s);
+    exchange(fd);
+    assert_int_equal(me.n_alive, 2); /* main and the handler */
+    assert_result(tn_close(fd), 0);
+    while (tn_stream_server_clients(me.s) > 0)
+        assert_result(tn_yield(), 0);
+    stop_and_free(me.s);
+}
+
+static void free_in_a_post(void *arg)
+{
+    tn_stream_server_free(arg);
+}
+
+static void free_on_the_hub(void)
+{
+    tn_hub *hub;
+
+    assert_result(tn_hub_get(&hub), 0);
+    assert_result(tn_hub_post(hub, free_in_a_post, start()), 0);
+    settle();
+    assert_result(tn_sleep(tn_after_ms(1)), 0);
+}
+
+/* It could not wait for the acceptor, which would use freed memory. */
+static void free_on_the_hub_ends_the_process(void)
+{
+    const struct rlimit no_core = {0, 0};
+    int status;
+    pid_t pid;
+
+    setrlimit(RLIMIT_CORE, &no_core);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        free_on_the_hub();
+        _exit(0);
+    }
+    assert_result(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 /* The first to give up waiting kills the other, whose stop then ends by that
  * and kills the first. */
 static void two_handlers_can_stop_it_at_once(void)
@@ -303,58 +357,15 @@ static void the_error_hook_may_stop_it(void)
     is_turned_away(fd);
 }
 
-/* ---- its own end ---- */
-
-static int serve_it(void *arg)
-{
-    return tn_stream_server_serve(arg);
-}
-
-static int find_listener(void)
-{
-    for (int fd = 3; fd < 100; fd++) {
-        int is_listening = 0;
-        socklen_t len = sizeof is_listening;
-
-        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &len) ==
-                0 &&
-            is_listening)
-            return fd;
-    }
-    fail_msg("no listener");
-    return -1;
-}
-
-static void an_error_it_cannot_pass_over_is_told_and_ends_it(void)
-{
-    static struct heard heard;
-    tn_stream_server *s = start();
-    tn_greenlet *g = spawn(serve_it, s);
-    int fd;
-
-    hear_errors(&heard);
-    settle();
-    assert_result(shutdown(find_listener(), SHUT_RDWR), 0);
-    assert_result(join(g), -EINVAL);
-    assert_int_equal(heard.n, 1);
-    assert_result(heard.error, -EINVAL);
-    assert_string_equal(heard.name, "tn_stream_server");
-    assert_string_equal(heard.text, "tn_stream_server: accepts no more");
-    assert_result(tn_stream_server_start(s), 0); /* with a listener anew */
-    fd = dial_service(s);
-    exchange(fd);
-    stop_and_free(s);
-    is_turned_away(fd);
-}
-
 TEST_MAIN(TEST(an_acceptor_that_waits_for_a_connection),
           TEST(an_acceptor_that_has_not_begun),
           TEST(an_acceptor_that_has_just_accepted),
           TEST(an_acceptor_that_pauses_for_want_of_descriptors),
           TEST(an_acceptor_that_waits_for_room),
           TEST(an_acceptor_that_yields_to_a_handler_that_stops_the_server),
+          TEST(an_acceptor_that_waits_for_room_when_its_handler_stops),
+          TEST(free_on_the_hub_ends_the_process),
           TEST(two_handlers_can_stop_it_at_once),
           TEST(two_stops_at_once_both_see_it_gone),
           TEST(a_stop_that_is_killed_still_ends_the_acceptor),
-          TEST(the_error_hook_may_stop_it),
-          TEST(an_error_it_cannot_pass_over_is_told_and_ends_it))
+          TEST(the_error_hook_may_stop_it))
