@@ -72,6 +72,8 @@ struct tn__run_green {
     tn__run_set restore_mask;
     tn__run_set pending;      /* signals on its list */
     tn__run_set wait_set;     /* what it waits for in rt_sigtimedwait() */
+    int raised, raised_code;  /* the signal that we raise for it, and its
+                               * si_code; 0: none */
     struct tn__list signals;  /* of struct tn__run_signal, oldest first */
     uint32_t *clear_tid;      /* set to 0 and woken at its end; or NULL */
     void *robust;             /* its robust list's head; or NULL */

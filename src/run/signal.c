@@ -27,8 +27,6 @@ static uint32_t ring_out; /* written in the engine */
 static struct tn__run_signal pool[POOL];
 static struct tn__list pool_free;
 
-static volatile int raised; /* the signal that we raise for the one that runs */
-
 void tn__run_signals_init(void)
 {
     tn__list_init(&pool_free);
@@ -242,6 +240,14 @@ static void keep_awake(ucontext_t *uc)
         regs->rip = (long)tn__raw_alerted;
 }
 
+/* Is it the one that we have raised for `green`? Others may come first, and be
+ * handled on top of it. */
+static bool is_raised(const struct tn__run_green *green, const siginfo_t *info)
+{
+    return green->raised == info->si_signo &&
+           green->raised_code == info->si_code;
+}
+
 /* In a child of the program, before its handlers are the kernel's again. */
 static void handle_native(int sig, siginfo_t *info, void *context)
 {
@@ -265,8 +271,10 @@ void tn__run_on_signal(int sig, siginfo_t *info, void *context)
     } else if (tn__run.in_engine) {
         record(info);
         keep_awake(uc);
-    } else if (raised == sig || is_fault(sig, info)) {
-        raised = 0;
+    } else if (is_raised(tn__run_self(), info)) {
+        tn__run_self()->raised = 0;
+        handle(tn__run_self(), sig, info, uc);
+    } else if (is_fault(sig, info)) {
         handle(tn__run_self(), sig, info, uc);
     } else {
         arrive(tn__run_self(), info, uc);
@@ -274,18 +282,19 @@ void tn__run_on_signal(int sig, siginfo_t *info, void *context)
 }
 
 /* Raise it for the one that runs. What tn__run_leave() counts. */
-static unsigned raise_again(siginfo_t *info)
+static unsigned raise_again(struct tn__run_green *green, siginfo_t *info)
 {
     int sig = info->si_signo;
     bool has_handler = tn__run_has_handler(sig);
     unsigned long flags = tn__run_action_of(sig)->flags;
 
-    raised = has_handler ? sig : 0;
+    green->raised = has_handler ? sig : 0;
+    green->raised_code = info->si_code;
     tn__run.in_engine = 0;
     tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, tn__run.pid, sig,
              (long)info);
     tn__run.in_engine = 1;
-    raised = 0;
+    green->raised = 0;
     if (!has_handler)
         return 0;
     return flags & SA_RESTART ? 1u << 16 : 1;
@@ -306,7 +315,7 @@ unsigned tn__run_leave_slow(void)
         }
         tn__run_altstack_load(green);
         if (tn__run_signal_take(green, ~green->mask, &info)) {
-            handlers += raise_again(&info);
+            handlers += raise_again(green, &info);
             continue;
         }
         if (green->has_restore_mask) {

@@ -215,6 +215,60 @@ static void test_slow_handler(void)
     printf("SA_RESETHAND %d\n", now.sa_handler == SIG_DFL);
 }
 
+/* ---- many at once ---- */
+
+static volatile int is_over, n_alarms, n_strayed;
+static volatile pthread_t raisers[2]; /* of SIGUSR1, SIGUSR2 */
+
+static void on_raised(int sig)
+{
+    n_strayed += !pthread_equal(raisers[sig == SIGUSR2], pthread_self());
+}
+
+static void on_alarm(int sig)
+{
+    (void)sig;
+    n_alarms++;
+}
+
+static void *raise_on(void *arg)
+{
+    int sig = (int)(intptr_t)arg;
+
+    raisers[sig == SIGUSR2] = pthread_self();
+    while (!is_over)
+        raise(sig);
+    return NULL;
+}
+
+/* A signal for another thread comes while this one gets its own. */
+static void test_raise_and_timer(void)
+{
+    struct sigaction a = {.sa_handler = on_raised};
+    struct sigaction alarm = {.sa_handler = on_alarm};
+    struct itimerval it = {{0, 100}, {0, 100}}, off = {{0, 0}, {0, 0}};
+    sigset_t set;
+    pthread_t t[2];
+
+    sigaction(SIGUSR1, &a, NULL);
+    sigaction(SIGUSR2, &a, NULL);
+    sigaction(SIGALRM, &alarm, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    t[0] = start(raise_on, (void *)(intptr_t)SIGUSR1);
+    t[1] = start(raise_on, (void *)(intptr_t)SIGUSR2);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    setitimer(ITIMER_REAL, &it, NULL);
+    while (n_alarms < 3000)
+        pause();
+    setitimer(ITIMER_REAL, &off, NULL);
+    is_over = 1;
+    join(t[0]);
+    join(t[1]);
+    printf("raised, and strayed to another thread: %d\n", n_strayed);
+}
+
 static int die(const char *name)
 {
     int sig = strcmp(name, "TERM") == 0   ? SIGTERM
@@ -269,5 +323,6 @@ int main(int argc, char **argv)
     test_altstack();
     test_faults();
     test_slow_handler();
+    test_raise_and_timer();
     return 0;
 }
