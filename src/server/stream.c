@@ -272,9 +272,11 @@ int tn_stream_server_start(tn_stream_server *s)
     struct tn_greenlet_options options = TN_GREENLET_OPTIONS;
     int fd, r;
 
-    if (s->acceptor && !tn_greenlet_is_done(s->acceptor))
+    if (s->fd >= 0 && s->acceptor && !tn_greenlet_is_done(s->acceptor))
         return 0;
     tn_stream_server_stop(s, TN_NOWAIT);
+    if (s->acceptor)
+        return -EDEADLK; /* on the hub, or its own hook: it cannot leave now */
     fd = tn_listen(s->addr, s->options.backlog);
     if (fd < 0)
         return fd;

@@ -267,6 +267,50 @@ static void an_error_it_cannot_pass_over_is_told_and_ends_it(void)
     tn_stream_server_free(s);
 }
 
+static int start_it(void *arg)
+{
+    return tn_stream_server_start(arg);
+}
+
+static void a_start_during_a_stop_awaits_it_and_starts(void)
+{
+    tn_stream_server *s = start(echo, NULL, 0);
+    tn_greenlet *stop, *begin;
+
+    settle();
+    stop = spawn(stop_it, s);
+    begin = spawn(start_it, s);
+    assert_result(join(stop), 0);
+    assert_result(join(begin), 0);
+    assert_true(tn_stream_server_port(s) > 0);
+    assert_result(be_a_client(s), 0);
+    assert_result(tn_stream_server_stop(s, TN_FOREVER), 0);
+    tn_stream_server_free(s);
+}
+
+static void stop_and_start_in_a_post(void *arg)
+{
+    assert_result(tn_stream_server_stop(arg, TN_NOWAIT), 0);
+    assert_result(tn_stream_server_start(arg), -EDEADLK);
+    note("posted");
+}
+
+static void the_hub_may_stop_it_but_not_start_it_at_once(void)
+{
+    tn_stream_server *s = start(echo, NULL, 0);
+    tn_hub *hub;
+
+    settle();
+    assert_result(tn_hub_get(&hub), 0);
+    assert_result(tn_hub_post(hub, stop_and_start_in_a_post, s), 0);
+    assert_result(tn_sleep(tn_after_ms(1)), 0);
+    assert_string_equal(notes(), "posted");
+    assert_result(tn_stream_server_start(s), 0);
+    assert_result(be_a_client(s), 0);
+    assert_result(tn_stream_server_stop(s, TN_FOREVER), 0);
+    tn_stream_server_free(s);
+}
+
 static void wrong_arguments_are_refused(void)
 {
     struct tn_stream_server_options options = TN_STREAM_SERVER_OPTIONS;
@@ -306,4 +350,6 @@ TEST_MAIN(TEST(many_clients_are_served),
           TEST(it_survives_a_shortage_of_descriptors),
           TEST(a_taken_port_is_an_error_and_nothing_runs),
           TEST(an_error_it_cannot_pass_over_is_told_and_ends_it),
+          TEST(a_start_during_a_stop_awaits_it_and_starts),
+          TEST(the_hub_may_stop_it_but_not_start_it_at_once),
           TEST(wrong_arguments_are_refused))
