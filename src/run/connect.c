@@ -3,7 +3,8 @@
  *
  * These have no flag that says "do not wait". Where there is no other way, the
  * description gets O_NONBLOCK for the time of the one system call: nothing of
- * ours runs in between, and only another process that shares it could see. */
+ * ours runs in between, and only another process that shares it could see.
+ * Where that may run an engine too, a lock keeps the two apart. */
 #include "run/run.h"
 
 #include <fcntl.h>
@@ -12,16 +13,40 @@
 
 enum { BACKOFF_MIN_NS = 200000, BACKOFF_MAX_NS = 10000000 };
 
+static bool is_shared(int fd)
+{
+    const struct tn__run_fd *f = tn__run_fd_get(fd);
+
+    return tn__run.has_forked || (f && f->is_foreign);
+}
+
+/* Other processes wait, for a few system calls. One that has no such locks on
+ * its descriptor goes without. */
+static void lock(int fd, short type)
+{
+    struct flock whole = {.l_type = type};
+
+    while (tn__raw3(SYS_fcntl, fd, F_SETLKW, (long)&whole) == -EINTR)
+        ;
+}
+
 /* The call, on a description that has O_NONBLOCK while it lasts. */
 static long without_waiting(struct tn__run_call *c, int fd)
 {
-    long flags = tn__raw3(SYS_fcntl, fd, F_GETFL, 0), r;
+    bool has_lock = is_shared(fd);
+    long flags, r;
 
-    if (flags < 0)
-        return flags;
-    tn__raw3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-    r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
-    tn__raw3(SYS_fcntl, fd, F_SETFL, flags);
+    if (has_lock)
+        lock(fd, F_WRLCK);
+    flags = r = tn__raw3(SYS_fcntl, fd, F_GETFL, 0);
+    if (flags >= 0) {
+        tn__raw3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+        r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4],
+                    c->a[5]);
+        tn__raw3(SYS_fcntl, fd, F_SETFL, flags);
+    }
+    if (has_lock)
+        lock(fd, F_UNLCK);
     return r;
 }
 

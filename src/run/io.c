@@ -11,6 +11,7 @@
  * transferred an interruption gives that count, as in Linux. */
 #include "run/run.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -49,13 +50,31 @@ static long wait_out(struct tn__run_call *c, struct tn__op *op,
     return plain(tn__hub_io(&tn__run_hub, op, deadline, what));
 }
 
+/* A process that is not in the foreground gets SIGTTIN when it reads from its
+ * terminal, not when there is a line: a read of nothing raises it. 0, or what
+ * the call is to give. */
+static long ask_terminal(const struct tn__run_call *c)
+{
+    struct tn__run_call nothing = {.nr = SYS_read, .a = {c->a[0]}};
+    int group = 0;
+
+    if (tn__raw3(SYS_ioctl, c->a[0], TIOCGPGRP, (long)&group) < 0 ||
+        group == tn__raw1(SYS_getpgid, 0))
+        return 0;
+    return tn__run_kernel(&nothing);
+}
+
 long tn__run_read(struct tn__run_call *c)
 {
     struct tn__run_fd *f = blocking(c->a[0]);
     struct tn__op op = {.code = TN__OP_READ, .fd = (int)c->a[0],
                         .buf = (void *)c->a[1], .len = (size_t)c->a[2]};
+    long r;
 
-    return f ? wait_in(c, &op, f, "read") : tn__run_kernel(c);
+    if (!f)
+        return tn__run_kernel(c);
+    r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
+    return r < 0 ? r : wait_in(c, &op, f, "read");
 }
 
 long tn__run_readv(struct tn__run_call *c)
@@ -63,8 +82,12 @@ long tn__run_readv(struct tn__run_call *c)
     struct tn__run_fd *f = blocking(c->a[0]);
     struct tn__op op = {.code = TN__OP_READV, .fd = (int)c->a[0],
                         .iov = (void *)c->a[1], .len = (size_t)c->a[2]};
+    long r;
 
-    return f ? wait_in(c, &op, f, "readv") : tn__run_kernel(c);
+    if (!f)
+        return tn__run_kernel(c);
+    r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
+    return r < 0 ? r : wait_in(c, &op, f, "readv");
 }
 
 /* Go on with an operation that has a buffer, until all is written. `done` is
