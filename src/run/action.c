@@ -43,8 +43,13 @@ long tn__run_action_load(int sig, const struct tn__run_action *action)
  * the summary is printed. */
 static bool is_watched(int sig)
 {
+    static const tn__run_set watched =
+        1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) |
+        1ull << (SIGABRT - 1) | 1ull << (SIGPIPE - 1) |
+        1ull << (SIGALRM - 1) | 1ull << (SIGTERM - 1);
+
     return tn__run.stats_ns >= 0 && actions[sig].handler == (void *)SIG_DFL &&
-           (sig == SIGINT || sig == SIGTERM || sig == SIGHUP);
+           (watched & tn__run_bit(sig));
 }
 
 /* Give the kernel what follows from what the program wants. */

@@ -75,6 +75,30 @@ static struct tn__run_green *pick(int sig)
     return TN_CONTAINER(tn__run.greens.next, struct tn__run_green, all);
 }
 
+/* Nobody handles it and it ends the process: only with --stats is it here. */
+static void end_by(int sig)
+{
+    struct tn__run_action fallback = {(void *)SIG_DFL, 0, NULL, 0};
+
+    tn__run.in_engine = 1;
+    tn__run_stats_print();
+    tn__run_action_load(sig, &fallback);
+    tn__raw3(SYS_tgkill, tn__run.pid, tn__run.pid, sig);
+}
+
+static void hand_over(const siginfo_t *info)
+{
+    int sig = info->si_signo;
+    struct tn__run_green *green = pick(sig);
+
+    /* At once: the caller of abort() must not go on. */
+    if (tn__run_action_of(sig)->handler == (void *)SIG_DFL &&
+        !((green->mask | green->wait_set) & tn__run_bit(sig)))
+        end_by(sig);
+    else
+        tn__run_signal_post(green, info);
+}
+
 void tn__run_signals_drain(void)
 {
     while (ring_out != __atomic_load_n(&ring_in, __ATOMIC_RELAXED)) {
@@ -82,7 +106,7 @@ void tn__run_signals_drain(void)
 
         ring_out++;
         if (!tn__list_is_empty(&tn__run.greens))
-            tn__run_signal_post(pick(info.si_signo), &info);
+            hand_over(&info);
     }
 }
 
@@ -149,17 +173,6 @@ void tn__run_frame_settle(struct tn__run_green *green, ucontext_t *uc)
     *(tn__run_set *)(void *)&uc->uc_sigmask = tn__run.kernel_mask;
     uc->uc_stack = green->alt;
     tn__run.alt_owner = green->alt.ss_sp ? green : NULL;
-}
-
-/* Nobody handles it and it ends the process: only with --stats is it here. */
-static void end_by(int sig)
-{
-    struct tn__run_action fallback = {(void *)SIG_DFL, 0, NULL, 0};
-
-    tn__run.in_engine = 1;
-    tn__run_stats_print();
-    tn__run_action_load(sig, &fallback);
-    tn__raw3(SYS_tgkill, tn__run.pid, tn__run.pid, sig);
 }
 
 /* Call the program's handler, with `green`'s mask as if the kernel kept it. */

@@ -42,19 +42,19 @@ static void put_line(const char *name, uint64_t n, const char *unit)
     put("\n");
 }
 
-/* The number behind `name` in /proc/self/status. */
-static uint64_t from_status(const char *name)
+/* The number behind `name` in /proc/self/status; -1: it cannot be read. */
+static int64_t from_status(const char *name)
 {
     static char buf[4096];
     long fd = tn__raw3(SYS_open, (long)"/proc/self/status", O_RDONLY, 0);
     long n = fd < 0 ? -1
                     : tn__raw3(SYS_read, fd, (long)buf, sizeof buf - 1);
-    uint64_t value = 0;
+    int64_t value = -1;
 
     if (fd >= 0)
         tn__raw1(SYS_close, fd);
     if (n <= 0)
-        return 0;
+        return -1;
     buf[n] = '\0';
     for (const char *s = buf; *s; s++) {
         size_t i = 0;
@@ -65,11 +65,20 @@ static uint64_t from_status(const char *name)
             continue;
         for (s += i; *s == ' ' || *s == '\t';)
             s++;
-        while (*s >= '0' && *s <= '9')
-            value = value * 10 + (uint64_t)(*s++ - '0');
+        for (value = 0; *s >= '0' && *s <= '9'; s++)
+            value = value * 10 + (*s - '0');
         break;
     }
     return value;
+}
+
+static void put_from_status(const char *name, const char *in_status,
+                            const char *unit)
+{
+    int64_t n = from_status(in_status);
+
+    if (n >= 0)
+        put_line(name, (uint64_t)n, unit);
 }
 
 /* The call, not shown yet, that has blocked the hub for longest. */
@@ -129,8 +138,8 @@ void tn__run_stats_print(void)
     put_line("calls by symbol     ", n->by_symbol, "");
     put_line("calls by trap       ", n->by_trap, "");
     put_slow();
-    put_line("kernel threads      ", from_status("Threads:"), "");
-    put_line("peak memory         ", from_status("VmHWM:"), " KiB");
+    put_from_status("kernel threads      ", "Threads:", "");
+    put_from_status("peak memory         ", "VmHWM:", " KiB");
     tn__raw3(SYS_write, 2, (long)text.at, (long)text.n);
 }
 

@@ -269,12 +269,20 @@ static void test_raise_and_timer(void)
     printf("raised, and strayed to another thread: %d\n", n_strayed);
 }
 
+static void *aborting(void *arg)
+{
+    (void)arg;
+    abort();
+}
+
 static int die(const char *name)
 {
     int sig = strcmp(name, "TERM") == 0   ? SIGTERM
               : strcmp(name, "SEGV") == 0 ? SIGSEGV
                                           : SIGABRT;
 
+    if (strcmp(name, "ABRT-thread") == 0)
+        join(start(aborting, NULL));
     if (sig == SIGABRT)
         abort();
     if (sig == SIGSEGV)
