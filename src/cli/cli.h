@@ -14,6 +14,9 @@ enum {
     EXIT_NOT_FOUND = 127
 };
 
+/* What runs an executable text that names no interpreter. */
+#define TN_CLI_SHELL "/bin/sh"
+
 /* Print "tendril: ..." on stderr. Returns `code`. */
 int tn__cli_fail(int code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cli/program.c - can the engine run this program? Found out before it starts.
  *
- * A script is what its interpreter is, through env(1) too. What is refused are
+ * A script is what its interpreter is, through env(1) too; without a #! line it
+ * is the shell's. What is refused are
  * programs into which nothing can be preloaded, and those that bring threads of
  * their own which do not go through libc. */
 #include <elf.h>
@@ -229,6 +230,14 @@ static int judge_privilege(const char *path)
     return 0;
 }
 
+/* A program of some kind has a zero byte soon. */
+static bool is_text(const struct image *i)
+{
+    size_t n = i->bytes < LINE_MAX_BYTES ? i->bytes : LINE_MAX_BYTES;
+
+    return !memchr(i->at, '\0', n);
+}
+
 /* Judge one file; `path` becomes the interpreter's for a script, else "". */
 static int judge_file(char path[PATH_MAX])
 {
@@ -247,10 +256,11 @@ static int judge_file(char path[PATH_MAX])
         if (r == 0)
             r = judge_elf(path, &i);
         path[0] = '\0';
+    } else if (is_text(&i)) {
+        r = tn__cli_find(TN_CLI_SHELL, path);
     } else {
-        r = tn__cli_fail(EXIT_REFUSED,
-                         "%s: is neither a program nor a script with a #! "
-                         "line", path);
+        r = tn__cli_fail(EXIT_REFUSED, "%s: is neither a program nor a script",
+                         path);
     }
     munmap((void *)i.at, i.bytes);
     return r;

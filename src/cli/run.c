@@ -85,6 +85,22 @@ static int check_machine(char engine[PATH_MAX])
     return 0;
 }
 
+/* Is `path` an entry of this LD_PRELOAD? */
+static bool has_entry(const char *preload, const char *path)
+{
+    size_t bytes = strlen(path);
+
+    for (preload += strspn(preload, " :"); *preload;
+         preload += strspn(preload, " :")) {
+        size_t n = strcspn(preload, " :");
+
+        if (n == bytes && memcmp(preload, path, n) == 0)
+            return true;
+        preload += n;
+    }
+    return false;
+}
+
 static int set_preload(const char *engine)
 {
     const char *before = getenv("LD_PRELOAD");
@@ -93,7 +109,7 @@ static int set_preload(const char *engine)
 
     if (!before || !*before)
         return setenv("LD_PRELOAD", engine, 1);
-    if (strstr(before, engine))
+    if (has_entry(before, engine))
         return 0; /* from a `tendril run` around us */
     if (asprintf(&value, "%s:%s", engine, before) < 0)
         return -1;
@@ -114,6 +130,24 @@ static int set_environment(const struct options *o, const char *engine)
     return setenv("TENDRIL_RUN_STATS", stats, 1);
 }
 
+/* As execvp() does: what the kernel does not know is a shell's. */
+static void start(const char *path, int argc, char **argv)
+{
+    const char **args;
+
+    execv(path, argv);
+    if (errno != ENOEXEC)
+        return;
+    args = calloc((size_t)argc + 2, sizeof *args);
+    if (!args)
+        return;
+    args[0] = TN_CLI_SHELL;
+    args[1] = path;
+    memcpy(args + 2, argv + 1, (size_t)argc * sizeof *args); /* and NULL */
+    execv(args[0], (char **)args);
+    free(args);
+}
+
 int tn__cli_run(int argc, char **argv)
 {
     char path[PATH_MAX], engine[PATH_MAX];
@@ -132,6 +166,6 @@ int tn__cli_run(int argc, char **argv)
         return r;
     if (set_environment(&options, engine) < 0)
         return tn__cli_fail(EXIT_USAGE, "%s", strerror(errno));
-    execv(path, argv + first);
+    start(path, argc - first, argv + first);
     return tn__cli_fail(EXIT_REFUSED, "%s: %s", path, strerror(errno));
 }

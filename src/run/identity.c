@@ -64,8 +64,8 @@ long tn__run_prctl(struct tn__run_call *c)
     struct tn__run_green *green = tn__run_self();
     char *name = (char *)c->a[1];
 
-    if (c->a[0] == 59) /* PR_SET_SYSCALL_USER_DISPATCH: taken */
-        return -EINVAL;
+    if (c->a[0] == 59) /* PR_SET_SYSCALL_USER_DISPATCH: taken; off it is */
+        return c->a[1] == 0 ? 0 : -EINVAL;
     if (green == &tn__run.main)
         return tn__run_kernel(c);
     switch (c->a[0]) {
