@@ -60,9 +60,11 @@ static inline int leave_for(struct tn_greenlet *self, struct tn_greenlet *g,
 {
     self->state = TN_GREENLET_PASSIVE;
     self->ret_value = ret_value;
-    g->back = self;
-    g->marks |= TN__MARK_BACK;
-    g->back_id = self->id;
+    if (TN_UNLIKELY(g->back != self || g->back_id != self->id)) {
+        g->back = self;
+        g->back_id = self->id;
+        g->marks |= TN__MARK_BACK;
+    }
     return tn__hub_switch_tail(self->hub, self, g);
 }
 
