@@ -325,6 +325,10 @@ unsigned tn__run_leave_slow(void)
         if (tn__run.is_alert) {
             tn__run.is_alert = 0;
             tn__run_signals_drain();
+            /* They may be for another, who must run: this one may compute and
+             * never give way again. */
+            if (!is_on_altstack(green))
+                tn__hub_yield(&tn__run_hub);
         }
         tn__run_altstack_load(green);
         if (tn__run_signal_take(green, ~green->mask, &info)) {

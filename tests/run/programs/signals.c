@@ -299,7 +299,7 @@ static void *compute(void *arg)
     return arg;
 }
 
-static int wait_for_signal(void)
+static int wait_for_signal(int is_pending)
 {
     sigset_t set, old;
     int r;
@@ -310,6 +310,8 @@ static int wait_for_signal(void)
     pthread_sigmask(SIG_BLOCK, &set, &old);
     start(compute, NULL);
     alarm(30);
+    if (is_pending)
+        kill(getpid(), SIGINT);
     printf("ready\n");
     fflush(stdout);
     r = sigsuspend(&old); /* nothing preempts the other: the only way back */
@@ -323,7 +325,7 @@ int main(int argc, char **argv)
     if (argc == 3)
         return die(argv[2]);
     if (argc == 2)
-        return wait_for_signal();
+        return wait_for_signal(strcmp(argv[1], "pending") == 0);
     CHECK(pipe(pipe_fds) == 0);
     test_interrupt();
     test_timers();
