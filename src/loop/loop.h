@@ -71,7 +71,7 @@ struct tn__op {
 
 /* Bits of tn__fd.flags. */
 enum {
-    TN__FD_TRACKED = 1,    /* every close of it passes through tn__fd_closed():
+    TN__FD_TRACKED = 1,    /* every close of it passes through tn__fd_closing():
                             * registration and what was learnt persist */
     TN__FD_NONBLOCK = 2,   /* O_NONBLOCK is ours: plain calls do not block */
     TN__FD_REGISTERED = 4, /* in the back end's set */
