@@ -13,6 +13,9 @@ TEST_FLAGS ?= --no-suite slow
 
 sanitizer_flags = -Db_lundef=false -Dbuildtype=debugoptimized \
 	-Drun=disabled -Dbench=false
+# No library but libc is there for the other CPU.
+cross_flags = -Dbuildtype=debugoptimized -Drun=disabled -Dbench=false \
+	-Dlibev=disabled -Dtls=disabled -Ddns=disabled -During=disabled
 # What reads the tree or preloads the engine says nothing under a sanitizer.
 sanitizer_tests = $(TEST_FLAGS) --no-suite tree --no-suite run
 # Older TSan cannot map its shadow with the address entropy of newer kernels.
@@ -22,7 +25,8 @@ sanitizer_build = build-$(subst $(comma),-,$(1))
 
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-.PHONY: help build run check check-sanitize check-fresh bench install clean
+.PHONY: help build run check check-tidy check-sanitize check-aarch64 \
+	check-valgrind check-libcs check-fresh bench install clean
 
 help:
 	@echo 'make                 build into $(BUILD)/'
@@ -31,7 +35,11 @@ help:
 	@echo 'make check           build, then run all quick tests'
 	@echo 'make check-sanitize  the library tests under the sanitizers'
 	@echo '                     (SANITIZERS="address,undefined thread")'
-	@echo 'make check-fresh     both README commands in a bare Debian 12'
+	@echo 'make check-aarch64   library tests, cross-built, under QEMU'
+	@echo 'make check-valgrind  library tests under Valgrind'
+	@echo 'make check-libcs     tendril run on musl and on glibc of Debian 13'
+	@echo 'make check-tidy      clang-tidy over src/ and examples/'
+	@echo 'make check-fresh     both README commands in bare Debian 12 and 13'
 	@echo 'make bench           all benches, or one (NAME=echo_64)'
 	@echo 'make install         install (PREFIX=, DESTDIR=)'
 	@echo 'make clean           remove the build directories'
@@ -72,6 +80,29 @@ check-sanitize:
 	@$(fixed_addresses) tools/run-tests \
 		$(foreach s,$(SANITIZERS),$(call sanitizer_build,$(s))) \
 		-- $(sanitizer_tests)
+
+check-aarch64:
+	@tools/setup --for=build,cross
+	@[ -e build-aarch64/build.ninja ] || meson setup $(cross_flags) \
+		--cross-file tests/cross/aarch64.ini build-aarch64
+	@ninja -C build-aarch64
+	@tools/run-tests build-aarch64 -- --suite cross
+
+check-valgrind:
+	@tools/setup --for=build,check,valgrind
+	@$(MAKE) build
+	@tools/run-tests $(BUILD) -- --suite valgrind --timeout-multiplier 20 \
+		--wrapper 'valgrind -q --error-exitcode=99'
+
+check-libcs:
+	@tools/setup --for=build,check,fresh
+	@$(MAKE) build
+	@tools/run-tests $(BUILD) -- --suite libcs
+
+check-tidy:
+	@tools/setup --for=build,tidy
+	@$(MAKE) $(BUILD)/build.ninja
+	@tools/check-tidy $(BUILD)
 
 check-fresh:
 	@tools/setup --for=fresh

@@ -63,9 +63,18 @@ TN_API TN_MUST int tn_greenlet_new(const struct tn_greenlet_options *options,
                                    tn_greenlet_fn fn, void *arg,
                                    tn_greenlet **ret_g);
 
-/* Put a new greenlet in the run queue. On one that was started before, or that
- * has ended, this does nothing. Returns 0, -EINVAL or -EXDEV. */
+/* Put a new greenlet in the run queue. On one that was started before, or will
+ * be by tn_start_later(), or that has ended, this does nothing. Returns 0,
+ * -EINVAL or -EXDEV. */
 TN_API int tn_start(tn_greenlet *g);
+
+/* The same at the time `when`, which is not TN_FOREVER: until then it is new,
+ * and alive. A kill, or tn_switch(), before then forestalls it.
+ * tn_spawn_later() makes a greenlet for that: detached, if ret_g is NULL.
+ * Return 0, -EINVAL, -ENOMEM; tn_start_later() also -EXDEV. */
+TN_API TN_MUST int tn_spawn_later(tn_time when, tn_greenlet_fn fn, void *arg,
+                                  tn_greenlet **ret_g);
+TN_API TN_MUST int tn_start_later(tn_greenlet *g, tn_time when);
 
 /* Wait until `g` has ended; store what its function returned in *ret_result
  * (which may be NULL) and give the caller's reference back. A greenlet killed
@@ -80,7 +89,8 @@ TN_API TN_MUST int tn_join(tn_greenlet *g, int *ret_result, tn_time deadline);
  * it to end. The caller keeps its reference.
  *   0           it has ended, now or long ago, or `g` is the caller itself, in
  *               which case the kill is pending
- *   -EAGAIN     deadline was TN_NOWAIT: the kill is posted and stands
+ *   -EAGAIN     deadline was TN_NOWAIT: the kill is posted and stands; that
+ *               never switches greenlets
  *   -ETIME -ECANCELED -EDEADLK  the wait ended; the kill stands
  *   -EINVAL     NULL, or the thread's main greenlet */
 TN_API int tn_kill(tn_greenlet *g, tn_time deadline);
@@ -104,35 +114,58 @@ TN_API int tn_sleep(tn_time deadline);
 /* Switch straight to `g`, which is new or PASSIVE, and pass it `value`: a new
  * greenlet starts (and sees no value), another's tn_switch() returns it. The
  * caller becomes PASSIVE. When a greenlet that was resumed so ends, control
- * comes back to the one that resumed it last, with a NULL value.
+ * goes to its parent: see tn_greenlet_parent().
  * Stores what the caller is sent in *ret_value (which may be NULL).
  *   0        switched away and came back
  *   -EINVAL  `g` is queued, waiting, running, has ended, or is NULL
  *   -EDEADLK called on the hub
  *   -ECANCELED -ETIME  killed, or a scope of its expired, meanwhile or
  *            before
- *   other    the error that tn_throw() gave */
+ *   other    the error that tn_throw() gave, or with which a child ended */
 TN_API TN_MUST int tn_switch(tn_greenlet *g, void *value, void **ret_value);
 
 /* As tn_switch(), but the target's tn_switch() returns `error`, a negative
- * errno. A new greenlet never runs: it ends with `error` as its result, and
- * this returns 0 at once. */
+ * errno. A new greenlet never runs: it ends with `error` as its result, which
+ * goes to the parent that was set for it; without one this returns 0 at
+ * once. */
 TN_API TN_MUST int tn_throw(tn_greenlet *g, int error, void **ret_value);
+
+/* Who continues when `g` ends: the parent that was set; else who resumed `g`
+ * last by tn_switch(), before that who made it by tn_greenlet_new(). NULL for
+ * main and for one that tn_start() or tn_spawn() put in the run queue, whose
+ * next is then whoever is first there. No reference is given.
+ *
+ * If the parent has ended too, its parent counts. A new one is started. The
+ * tn_switch() of a PASSIVE one returns 0 with a NULL value, or, when `g` failed
+ * with other than -ECANCELED, that error. One that is queued, waits or runs
+ * goes on by itself. */
+TN_API tn_greenlet *tn_greenlet_parent(const tn_greenlet *g);
+
+/* Set it; NULL: as none was set. `g` keeps a reference to `parent`.
+ * 0; -EINVAL (NULL, main, or its own parent); -ELOOP (`g` is an ancestor of
+ * `parent`); -EXDEV (not both of this thread). */
+TN_API TN_MUST int tn_greenlet_set_parent(tn_greenlet *g, tn_greenlet *parent);
 
 /* The greenlet that runs. On the hub, the hub's own. No reference is given. The
  * first call on a thread makes the thread's hub: NULL only when that fails. */
 TN_API tn_greenlet *tn_self(void);
 
+/* What it does now. */
 TN_API enum tn_greenlet_state tn_greenlet_state(const tn_greenlet *g);
 
 /* 1 if `g` has ended; its result is then fixed. */
 TN_API int tn_greenlet_is_done(const tn_greenlet *g);
 
-/* What its function returned; -EAGAIN while it has not ended. */
+/* What its function returned; -EAGAIN while it has not ended; -EINVAL for
+ * NULL. */
 TN_API int tn_greenlet_result(const tn_greenlet *g);
 
 /* A number that no other greenlet of this hub has or had. Main is 1. */
 TN_API uint64_t tn_greenlet_id(const tn_greenlet *g);
+
+/* The number of the greenlet that made it, which may have ended; 2 for a
+ * callback on the hub, 0 for main. */
+TN_API uint64_t tn_greenlet_spawner(const tn_greenlet *g);
 
 /* Write the name to `buf`, always terminated. Returns its full length. */
 TN_API size_t tn_greenlet_name(const tn_greenlet *g, char *buf, size_t size);
@@ -143,13 +176,21 @@ TN_API int tn_greenlet_set_name(tn_greenlet *g, const char *name);
 TN_API int tn_greenlet_stack(const tn_greenlet *g, void **ret_low,
                              size_t *ret_bytes);
 
-/* A callback for the end of a greenlet, in storage of the caller that must stay
- * until it has run or was unlinked. The fields are private. */
+/* How many bytes of that stack have been in use at once, rounded up to pages:
+ * the deepest since it last gave memory back, by `g` or by who had the stack
+ * before, as far as it is in memory. Asks the kernel; it is noted nowhere.
+ * 0; -ENOENT for main; -EINVAL; -EXDEV; -ENOSYS where mincore() is missing. */
+TN_API int tn_greenlet_stack_used(const tn_greenlet *g, size_t *ret_bytes);
+
+/* A callback for the end of a greenlet, or for anything else that can be waited
+ * for (tn_waitable_link), in storage of the caller that must stay until it has
+ * run or was unlinked. Start from zero; the fields are private. */
 typedef struct tn_link {
     struct tn_link *tn__next, *tn__prev;
-    tn_link_fn tn__fn;
+    struct tn_waitable *tn__waitable;
+    void (*tn__fn)(void);
     void *tn__arg;
-    tn_greenlet *tn__g;
+    uint32_t tn__kind, tn__is_due;
 } tn_link;
 
 /* Have fn(g, arg) called on the hub when `g` has ended, after those linked

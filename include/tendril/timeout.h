@@ -15,7 +15,7 @@
  *            Begin and end belong in one function, in nested order.
  * Blocking   Nothing here waits.
  * Threads    A scope belongs to the greenlet that began it.
- * Manual     tn_timeout(3), tn_cancelation(7).
+ * Manual     tn_timeout(3), tn_cancelation(7).  Example: examples/patience.c.
  */
 #ifndef TN_TIMEOUT_H
 #define TN_TIMEOUT_H

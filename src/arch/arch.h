@@ -2,7 +2,8 @@
 /* arch/arch.h - what each CPU provides: leave one stack, enter another. A
  * suspended context is its stack pointer; all else lies on its stack.
  *
- * x86_64/ is assembly, generic/ is ucontext. Nothing here has policy. */
+ * x86_64/ and aarch64/ are assembly, generic/ is ucontext. Nothing here has
+ * policy. */
 #ifndef TN_ARCH_ARCH_H
 #define TN_ARCH_ARCH_H
 

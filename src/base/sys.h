@@ -16,6 +16,7 @@
 
 struct sockaddr;
 struct msghdr;
+struct mmsghdr;
 struct iovec;
 struct pollfd;
 struct epoll_event;
@@ -29,6 +30,9 @@ long tn__sys_sendto(int fd, const void *buf, size_t len, int flags,
                     const struct sockaddr *addr, unsigned addr_len);
 long tn__sys_recvmsg(int fd, struct msghdr *msg, int flags);
 long tn__sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+long tn__sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+long tn__sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+long tn__sys_sendfile(int out, int in, off_t *at, size_t n);
 long tn__sys_read(int fd, void *buf, size_t len);
 long tn__sys_write(int fd, const void *buf, size_t len);
 long tn__sys_readv(int fd, const struct iovec *iov, int n);

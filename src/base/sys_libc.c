@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,11 +21,14 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/own.h"
+
+__thread int tn__own_depth;
 
 /* The value of `call`, or a negative errno, with errno left alone. */
 #define RESULT(call)                                                           \
     int err_before = errno;                                                    \
-    long r = (call);                                                           \
+    long r = TN_OWN(call);                                                     \
     if (TN_UNLIKELY(r == -1)) {                                                \
         r = -errno;                                                            \
         errno = err_before;                                                    \
@@ -61,6 +65,21 @@ long tn__sys_recvmsg(int fd, struct msghdr *msg, int flags)
 long tn__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     RESULT(sendmsg(fd, msg, flags));
+}
+
+long tn__sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    RESULT(recvmmsg(fd, msgs, n, flags, NULL));
+}
+
+long tn__sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    RESULT(sendmmsg(fd, msgs, n, flags));
+}
+
+long tn__sys_sendfile(int out, int in, off_t *at, size_t n)
+{
+    RESULT(sendfile(out, in, at, n));
 }
 
 long tn__sys_read(int fd, void *buf, size_t len)
@@ -264,7 +283,7 @@ void tn__panic(const char *file, int line, const char *text)
 
     if (n > (int)sizeof message - 1)
         n = (int)sizeof message - 1;
-    if (write(2, message, (size_t)n) < 0)
+    if (TN_OWN(write(2, message, (size_t)n)) < 0)
         abort();
     abort();
 }

@@ -7,12 +7,16 @@
 #include "cli/cli.h"
 
 static const char usage[] =
-    "usage: tendril run [--stats[=SECONDS]] [--] PROGRAM [ARGS...]\n"
+    "usage: tendril run [OPTIONS] [--] PROGRAM [ARGS...]\n"
+    "       tendril ps [PID]\n"
+    "       tendril stacks PID [TID]\n"
     "       tendril info\n"
     "       tendril --help | --version\n"
     "\n"
-    "  run   run a threaded program with green threads, as it is\n"
-    "  info  say what this machine offers\n"
+    "  run     run a threaded program with green threads, as it is\n"
+    "  ps      what the green threads of such a program wait on\n"
+    "  stacks  where they are\n"
+    "  info    say what this machine offers\n"
     "\n"
     "See tendril(1) and tendril-run(1).\n";
 
@@ -34,6 +38,10 @@ int main(int argc, char **argv)
 
     if (strcmp(what, "run") == 0)
         return tn__cli_run(argc - 1, argv + 1);
+    if (strcmp(what, "ps") == 0)
+        return tn__cli_ps(argc - 1, argv + 1);
+    if (strcmp(what, "stacks") == 0)
+        return tn__cli_stacks(argc - 1, argv + 1);
     if (strcmp(what, "info") == 0)
         return tn__cli_info(argc - 1, argv + 1);
     if (strcmp(what, "--help") == 0 || strcmp(what, "help") == 0) {

@@ -11,80 +11,6 @@
 
 #include "cli/cli.h"
 
-struct options {
-    bool has_stats;
-    long stats_s; /* 0: at the end only */
-};
-
-/* The value of --stats=SECONDS; -1: not a number of seconds. */
-static long seconds(const char *text)
-{
-    char *end;
-    long n = strtol(text, &end, 10);
-
-    return *text && !*end && n > 0 && n <= 1000000 ? n : -1;
-}
-
-/* Options up to the program's name; its index, or -1 with a message. */
-static int read_options(int argc, char **argv, struct options *o)
-{
-    int i = 1;
-
-    for (; i < argc && argv[i][0] == '-'; i++) {
-        if (strcmp(argv[i], "--") == 0) {
-            i++;
-            break;
-        }
-        if (strcmp(argv[i], "--stats") == 0) {
-            o->has_stats = true;
-            o->stats_s = 0;
-        } else if (strncmp(argv[i], "--stats=", 8) == 0) {
-            o->has_stats = true;
-            o->stats_s = seconds(argv[i] + 8);
-            if (o->stats_s < 0) {
-                tn__cli_fail(0, "--stats wants a whole number of seconds, "
-                                "not `%s`", argv[i] + 8);
-                return -1;
-            }
-        } else {
-            tn__cli_fail(0, "run has no option `%s`", argv[i]);
-            return -1;
-        }
-    }
-    if (i == argc) {
-        tn__cli_fail(0, "run what? "
-                        "tendril run [--stats[=SECONDS]] [--] PROGRAM ...");
-        return -1;
-    }
-    return i;
-}
-
-static int check_machine(char engine[PATH_MAX])
-{
-#ifndef __x86_64__
-    return tn__cli_fail(EXIT_REFUSED,
-                        "`tendril run` needs an x86-64 CPU: the thread "
-                        "pointer is set in a way that only it has");
-#endif
-    if (!tn__cli_has_dispatch())
-        return tn__cli_fail(EXIT_REFUSED,
-                            "this kernel has no Syscall User Dispatch (Linux "
-                            "5.11), or a sandbox forbids it");
-    if (!tn__cli_has_fsgsbase())
-        return tn__cli_fail(EXIT_REFUSED,
-                            "this machine does not let programs set the FS "
-                            "base (FSGSBASE, Linux 5.9)");
-    if (!tn__cli_engine(engine))
-        return tn__cli_fail(EXIT_USAGE,
-                            "libtendril-run.so is missing: not beside this "
-                            "command, nor where it is installed");
-    if (strpbrk(engine, " :"))
-        return tn__cli_fail(EXIT_USAGE,
-                            "%s: LD_PRELOAD can name no path with a space or "
-                            "a colon", engine);
-    return 0;
-}
-
 /* Is `path` an entry of this LD_PRELOAD? */
 static bool has_entry(const char *preload, const char *path)
 {
@@ -118,16 +44,22 @@ static int set_preload(const char *engine)
     return r;
 }
 
-static int set_environment(const struct options *o, const char *engine)
+static int set_environment(const struct tn__cli_run_options *o,
+                           const char *engine)
 {
-    char stats[64];
+    char text[64];
 
     if (set_preload(engine) < 0 || setenv("TENDRIL_RUN", "1", 1) < 0)
         return -1;
+    snprintf(text, sizeof text, "%d", (int)getpid());
+    if (setenv("TENDRIL_RUN_PID", text, 1) < 0)
+        return -1;
+    if (o->has_fallback && setenv("TENDRIL_RUN_FALLBACK", "1", 1) < 0)
+        return -1;
     if (!o->has_stats)
         return unsetenv("TENDRIL_RUN_STATS");
-    snprintf(stats, sizeof stats, "%d:%ld", (int)getpid(), o->stats_s);
-    return setenv("TENDRIL_RUN_STATS", stats, 1);
+    snprintf(text, sizeof text, "%d:%ld", (int)getpid(), o->stats_s);
+    return setenv("TENDRIL_RUN_STATS", text, 1);
 }
 
 /* As execvp() does: what the kernel does not know is a shell's. */
@@ -148,24 +80,69 @@ static void start(const char *path, int argc, char **argv)
     free(args);
 }
 
+/* What was refused with `code` starts with real threads after all, if that is
+ * wanted. */
+static int fall_back(const struct tn__cli_run_options *o, int code,
+                     const char *path, int argc, char **argv)
+{
+    if (code != EXIT_REFUSED || !o->has_fallback)
+        return code;
+    fputs("tendril: it runs with real threads (--fallback)\n", stderr);
+    if (setenv("TENDRIL_RUN", "0", 1) < 0)
+        return tn__cli_fail(EXIT_USAGE, "%s", strerror(errno));
+    start(path, argc - o->first, argv + o->first);
+    return tn__cli_fail(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+}
+
+/* Everything that is checked. While explaining each part is, whatever the one
+ * before has found. */
+static int check(const char *path, char **args, char engine[PATH_MAX])
+{
+    int r, more;
+
+    tn__cli_head("program");
+    r = tn__cli_check(path, args);
+    if (r != 0 && !tn__cli_is_explaining())
+        return r;
+    tn__cli_head("machine");
+    more = tn__cli_check_machine();
+    if (more != 0 && !tn__cli_is_explaining())
+        return more;
+    r = r ? r : more;
+    more = tn__cli_check_engine(engine);
+    return r ? r : more;
+}
+
+/* The end of --explain. */
+static int conclude(const struct tn__cli_run_options *o, int r)
+{
+    tn__cli_explain_settings(o);
+    if (r == 0)
+        puts("It would run with green threads.");
+    else if (r == EXIT_REFUSED && o->has_fallback)
+        puts("It would run with real threads (--fallback).");
+    else
+        puts("It would not start.");
+    return r == EXIT_REFUSED && o->has_fallback ? 0 : r;
+}
+
 int tn__cli_run(int argc, char **argv)
 {
     char path[PATH_MAX], engine[PATH_MAX];
-    struct options options = {false, 0};
-    int first = read_options(argc, argv, &options);
-    int r;
+    struct tn__cli_run_options options;
+    int r = tn__cli_run_options(argc, argv, &options);
 
-    if (first < 0)
-        return EXIT_USAGE;
-    r = tn__cli_find(argv[first], path);
     if (r == 0)
-        r = tn__cli_check(path);
-    if (r == 0)
-        r = check_machine(engine);
+        r = tn__cli_find(argv[options.first], path);
     if (r != 0)
         return r;
+    r = check(path, argv + options.first + 1, engine);
+    if (options.is_explain)
+        return conclude(&options, r);
+    if (r != 0)
+        return fall_back(&options, r, path, argc, argv);
     if (set_environment(&options, engine) < 0)
         return tn__cli_fail(EXIT_USAGE, "%s", strerror(errno));
-    start(path, argc - first, argv + first);
+    start(path, argc - options.first, argv + options.first);
     return tn__cli_fail(EXIT_REFUSED, "%s: %s", path, strerror(errno));
 }

@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "greenlet/waitable.h"
 #include "stack/sanitizer.h"
 #include "stack/stack.h"
 
@@ -27,7 +28,8 @@ enum { TN__NAME_MAX = 32 };
 enum {
     TN__ALERT_KILL = 1,  /* killed */
     TN__ALERT_SCOPE = 2, /* some scope or shield of it has expired */
-    TN__ALERT_HUB = 4    /* it is the hub's own: it may not wait */
+    TN__ALERT_HUB = 4,   /* it is the hub's own: it may not wait */
+    TN__ALERT_HOOK = 8   /* it runs, and a switch hook is to be told */
 };
 
 /* Values of tn_greenlet.begun. */
@@ -47,8 +49,22 @@ enum {
 /* Bits of tn_greenlet.marks: what its end must see to. */
 enum {
     TN__MARK_WATCHED = 1, /* somebody joined it or linked to it */
-    TN__MARK_BACK = 2,    /* it was resumed by tn_switch() */
-    TN__MARK_NAMED = 4
+    TN__MARK_BACK = 2,    /* `back` is set */
+    TN__MARK_NAMED = 4,
+    TN__MARK_LOCALS = 8,  /* it has values of its own */
+    TN__MARK_TREE = 16,   /* it holds a reference to its tree */
+    TN__MARK_PARENT = 32, /* `parent` is set */
+    TN__MARK_ORPHAN = 64, /* its end gives control to nobody */
+    TN__MARKS_END = TN__MARK_WATCHED | TN__MARK_LOCALS | TN__MARK_TREE
+};
+
+/* A place in a group, or in a scope: see sync/group.c and sync/scope.c. */
+struct tn__member {
+    tn_link end;           /* linked to the end of `g`; told at once */
+    struct tn__list link;  /* on a list of its owner */
+    struct tn_greenlet *g; /* the member; not owned */
+    void *owner;           /* the group or scope; NULL: not in use */
+    uint64_t number;       /* of a group: members there ever were, with it */
 };
 
 /* What travels with a greenlet beside its registers. Written by the greenlet
@@ -56,6 +72,8 @@ enum {
 struct tn__carry {
 #ifdef TN_ENGINE
     uint64_t fs_base; /* of the green thread: its thread pointer */
+    void *vectors;    /* where its vector registers are to be saved once; NULL
+                       * outside of the engine, and mostly in it */
 #else
     int err;          /* errno */
     unsigned cxa_n;   /* C++: uncaught exceptions */
@@ -77,26 +95,41 @@ struct tn_greenlet {
     struct tn__carry carry;
     uint32_t refs;            /* references that users hold */
     uint8_t is_tail;          /* it is new, or left by a tail switch */
-    uint8_t is_links_due;     /* on tn_hub.ended */
+    uint8_t is_failed_due;    /* on tn_hub.failed */
     uint8_t marks;            /* TN__MARK_* */
     uint8_t is_ended;         /* what its joiner waits for */
     int result;               /* once DONE */
     tn_greenlet_fn fn;
     void *arg;
+    uint64_t id;
+#ifndef TN_ENGINE
+    uint64_t spawner;         /* the id of who made it; 0: nobody */
+    bool is_blocking;         /* it is in tn_blocking() */
+    void *context;            /* the user's; its children inherit it */
+    struct tn__tree *tree;    /* see hub/local.c */
+#endif
+    void (*leave)(struct tn_greenlet *g); /* it waits in
+                               * tn__hub_park_tail(): takes its wait off */
+    void *tail_wait[8];       /* storage of such a wait, for its maker */
+    struct tn_greenlet *joiner; /* the first who waits for its end, or NULL */
     int wait_fd;              /* what it waits on, for reports; -1: none */
     const char *wait_what;    /* static string: the call it waits in */
     struct tn__timer timer;   /* the deadline of its wait */
     struct tn_timeout *scopes; /* innermost first */
-    struct tn_greenlet *joiner; /* the first who waits for its end, or NULL */
     struct tn__list joiners;  /* the others: struct joiner, on their stacks */
-    struct tn__list links;    /* of tn_link (same first two fields) */
+    struct tn_waitable waitable; /* its end */
     void **ret_value;         /* PASSIVE: where its tn_switch() wants what it
                                * is sent; may be NULL */
-    struct tn_greenlet *back; /* who resumed it last by tn_switch(); it may
+    struct tn_greenlet *back; /* who resumed it last by tn_switch(), before
+                               * that who made it by tn_greenlet_new(); it may
                                * have ended, and its block be another's */
     uint64_t back_id;         /* the id that `back` then had */
-    struct tn_greenlet *ended_next; /* among those whose links are due */
-    uint64_t id;
+    struct tn_greenlet *parent; /* who goes on when it ends; a reference */
+    struct tn_greenlet *failed_next; /* on tn_hub.failed */
+#ifndef TN_ENGINE
+    struct tn__locals *locals; /* owned, or NULL */
+    struct tn__member member; /* its place in the first that has it */
+#endif
     char name[TN__NAME_MAX];  /* "" : unnamed */
 #ifdef TN_ASAN
     void *asan_fake;          /* fake stack while it does not run */

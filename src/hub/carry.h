@@ -8,7 +8,8 @@
  * hub keeps the addresses of both, which cannot change, because a greenlet
  * never leaves its thread.
  * Engine: the FS base (a signal frame does not carry it), loaded by whoever
- * resumes a green thread, only when it differs. Signal masks are never loaded:
+ * resumes a green thread, only when it differs; and the vector registers, of
+ * one whose call keeps them: src/run/vectors.S. Signal masks are never loaded:
  * see src/run/mask.c. */
 #ifndef TN_HUB_CARRY_H
 #define TN_HUB_CARRY_H
@@ -20,12 +21,23 @@
 
 #ifdef TN_ENGINE
 
+void tn__run_vectors_save(void *vectors);
+/* cputime.c of the engine: charge who has run. */
+extern bool tn__run_is_metered __attribute__((visibility("hidden")));
+void tn__run_meter(struct tn_greenlet *from);
+
 /* The current greenlet (whose things the kernel and the CPU keep, or NULL if it
  * is gone) gives way to `g`. The hub runs on whatever was loaded last. */
 static inline void tn__carry(struct tn_hub *h, struct tn_greenlet *from,
                              struct tn_greenlet *g)
 {
-    (void)from;
+    if (from && from->carry.vectors) {
+        tn__run_vectors_save(from->carry.vectors);
+        from->carry.vectors = NULL;
+    }
+    if (TN_UNLIKELY(tn__run_is_metered))
+        tn__run_meter(from);
+    h->turn->current = g;
     if (g == &h->hub_g)
         return;
     if (h->fs_base != g->carry.fs_base) {

@@ -2,7 +2,7 @@
 /* hub/hub.c - the hub: one per thread, a greenlet of its own that polls.
  *
  * It runs when the run queue is empty or a tick is over, and then, in this
- * order: links of greenlets that have ended, what other threads have posted,
+ * order: links of what has become ready, what other threads have posted,
  * the poll (which completes operations), timers that are due. Then it switches
  * to the first of the run queue, and the greenlets hand the thread to each
  * other until the queue is empty or the tick is over again.
@@ -72,11 +72,13 @@ static void fire(struct tn_hub *h, struct tn__timer *t)
         c->fn(c);
         break;
     }
+    case TN__TIMER_START:
+        tn__greenlet_start_due(h, TN_CONTAINER(t, struct tn_greenlet, timer));
+        break;
     default:
         tn__timeout_expired(t);
         break;
     }
-    (void)h;
 }
 
 static void run_timers(struct tn_hub *h)
@@ -102,7 +104,8 @@ void tn__hub_call_cancel(struct tn_hub *h, struct tn__hub_call *call)
 
 static bool can_be_woken(struct tn_hub *h)
 {
-    return h->tail || h->timers.n || h->loop.n_parked || h->outside ||
+    return h->tail || h->preempted || tn__hub_has_links(h) || h->timers.n ||
+           h->loop.n_parked || h->outside || h->is_restless ||
            __atomic_load_n(&h->refs, __ATOMIC_ACQUIRE) > 1 ||
            __atomic_load_n(&h->posts, __ATOMIC_ACQUIRE);
 }
@@ -111,7 +114,8 @@ static tn_time poll_until(const struct tn_hub *h)
 {
     tn_time until = tn__heap_first(&h->timers);
 
-    if (h->tail || until == TN_NOWAIT)
+    if (h->tail || h->preempted || (h->detour & TN__DETOUR_OWN) ||
+        tn__hub_has_links(h) || h->is_restless || until == TN_NOWAIT)
         return TN_NOWAIT;
     if (h->is_trim_due && h->trim_at < until)
         until = h->trim_at;
@@ -136,9 +140,10 @@ static void poll_loop(struct tn_hub *h)
 }
 
 /* The hub's own greenlet. */
-static void hub_main(void *arg)
+void tn__hub_main(void *arg)
 {
     struct tn_hub *h = arg;
+    struct tn_greenlet *to;
 
     tn__asan_enter(h, &h->hub_g);
     for (;;) {
@@ -150,14 +155,22 @@ static void hub_main(void *arg)
 #endif
         if (can_be_woken(h) || !tn__hub_deadlock(h)) {
             poll_loop(h);
+            if (h->on_polled)
+                h->on_polled(h);
             run_timers(h);
+        }
+        if (h->preempted) {
+            tn__hub_push(h, h->preempted);
+            h->preempted = NULL;
         }
         trim(h);
         h->calls = 0;
         h->tick_end = tn__clock_after(h->now, h->tick_ns);
-        if (h->tail) {
+        if (h->tail || (h->detour & TN__DETOUR_OWN)) {
             h->is_trim_due = true;
-            tn__hub_switch(h, &h->hub_g, tn__hub_pop(h));
+            to = tn__hub_pop(h);
+            if (to != &h->hub_g)
+                tn__hub_switch(h, &h->hub_g, to);
         }
     }
 }
@@ -188,7 +201,7 @@ static int make_hub_greenlet(struct tn_hub *h)
     stack->tsan_fiber = __tsan_create_fiber(0);
     g->tsan_fiber = stack->tsan_fiber;
 #endif
-    g->sp = tn__arch_prepare(stack->low, stack, hub_main, h);
+    g->sp = tn__arch_prepare(stack->low, stack, tn__hub_main, h);
     return 0;
 }
 
@@ -198,9 +211,12 @@ int tn__hub_init(struct tn_hub *h, const struct tn__loop_ops *ops,
 {
     int r;
 
-    h->ended_last = &h->ended;
+    tn__list_init(&h->links_due);
+    h->failed_last = &h->failed;
     h->tick_ns = TN__TICK_NS;
+    h->stack_class = tn__stack_class(page, 0);
     h->refs = 1;
+    tn__list_init(&h->locals);
     h->main = main;
     h->loop.owner = h;
     h->loop.complete = tn__hub_complete;

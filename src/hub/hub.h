@@ -30,7 +30,9 @@ enum {
     TN__TIMER_WAIT,  /* tn_greenlet.timer: the deadline of a wait */
     TN__TIMER_SCOPE, /* tn_timeout: a timeout scope */
     TN__TIMER_SHIELD, /* tn_timeout: a shield's bound */
-    TN__TIMER_CALL   /* struct tn__hub_call: a callback */
+    TN__TIMER_CANCEL, /* tn_timeout: a cancel; it has no time */
+    TN__TIMER_CALL,  /* struct tn__hub_call: a callback */
+    TN__TIMER_START  /* tn_greenlet.timer: when one that is NEW starts */
 };
 
 /* A callback on the hub at a time. */
@@ -41,11 +43,59 @@ struct tn__hub_call {
 
 /* Bits of tn_hub.detour. */
 enum {
+    TN__DETOUR_OWN = 16,  /* the engine: own_fn() has one who is next */
     TN__DETOUR_TICK = 1,  /* the tick is over: the hub is next */
-    TN__DETOUR_RANDOM = 2 /* the simulator's scheduler chooses */
+    TN__DETOUR_RANDOM = 2, /* the simulator's scheduler chooses */
+    TN__DETOUR_LEAVER = 4, /* n_leavers is not 0 */
+    TN__DETOUR_HOOK = 8   /* switch_fn is to be called */
 };
 
-struct tn__post; /* post.c */
+/* A callback that another thread posts: in storage of the poster's, which is
+ * its own again once `fn` is called. See post.c. */
+struct tn__post {
+    struct tn__post *next; /* the one posted before; the hub's */
+    void (*fn)(struct tn__post *post);
+};
+
+/* Something that refers to a hub and must let go of it when its thread ends. */
+struct tn__attached {
+    struct tn__list link; /* on tn_hub.attached */
+    void (*leave)(struct tn__attached *a); /* it is off the list already */
+};
+
+struct tn__watches; /* watch.h */
+
+/* What a hub calls when it ends, before it frees anything; in the storage of
+ * who wants it. */
+struct tn__hub_end {
+    struct tn__hub_end *next;
+    void (*fn)(struct tn__hub_end *end);
+};
+
+/* An operation that ends in a callback and not in a greenlet's wait: op.owner
+ * is NULL. `fn` is called from within the poll: it only takes note. */
+struct tn__hub_op {
+    struct tn__op op;
+    void (*fn)(struct tn__hub_op *op);
+};
+
+/* What the hub's own greenlet runs. */
+void tn__hub_main(void *arg);
+
+#ifdef TN_ENGINE
+/* What each kernel thread of the engine has of the one hub that they share. It
+ * is in tn_hub itself while that kernel thread holds the engine's lock, and
+ * here otherwise; `current` is in both. See run/hubs.c. */
+struct tn__hub_turn {
+    struct tn_greenlet *current;
+    uint32_t calls, detour;
+    tn_time tick_end;
+    uint64_t fs_base;
+    void *hub_sp;      /* of hub_g, whose context is another on each */
+    uint8_t hub_state, hub_is_tail;
+    struct tn_greenlet *preempted;
+};
+#endif
 
 struct tn_hub {
     struct tn_greenlet *current;  /* the one that runs; &hub_g on the hub */
@@ -54,9 +104,16 @@ struct tn_hub {
     uint32_t calls;               /* calls that may wait, in this tick */
     uint32_t detour;              /* TN__DETOUR_*: why the next to run is not
                                    * simply the first of the queue */
+    struct tn_greenlet *preempted; /* READY and in no queue: goes to the end of
+                                   * the run queue after the poll; or NULL */
+    uint32_t n_leavers;           /* in the run queue: those woken in
+                                   * tn__hub_park_tail() without a result */
     tn_time tick_end;             /* when this tick has lasted long enough */
 #ifdef TN_ENGINE
     uint64_t fs_base;             /* FS base that is loaded */
+    struct tn__hub_turn *turn;    /* of the kernel thread at work */
+    struct tn_greenlet *(*own_fn)(struct tn_hub *h); /* the next who waits for
+                                   * this very kernel thread, or NULL */
 #else
     int *err;                     /* this thread's errno */
     unsigned char *cxa;           /* __cxa_get_globals(), or NULL */
@@ -71,9 +128,14 @@ struct tn_hub {
     struct tn__stack_pool stacks;
     tn_time now;                  /* as of the last poll */
     int64_t tick_ns;
-    struct tn_greenlet *ended;    /* ended ones whose links must be called,
-                                   * chained by ended_next, oldest first */
-    struct tn_greenlet **ended_last;
+    int stack_class;              /* of greenlets that name no size */
+    struct tn__list links_due;    /* of tn_link: to be called on the hub */
+    struct tn__list *links_mark;  /* on links_due while it is being worked
+                                   * off: where this round ends; or NULL */
+    struct tn_greenlet *failed;   /* those that ended in a way that the error
+                                   * hook must hear of, chained by failed_next,
+                                   * oldest first */
+    struct tn_greenlet **failed_last;
     struct tn__post *posts;       /* atomic: newest first; see post.c */
     uint32_t refs;                /* atomic: handles other threads may hold, and
                                    * 1 for the hub's thread */
@@ -81,14 +143,19 @@ struct tn_hub {
                                    * from outside: then never -EDEADLK */
 #ifndef TN_ENGINE
     pthread_mutex_t post_lock;    /* of is_gone, and of waking: see post.c */
+    struct tn__list attached;     /* struct tn__attached */
+    void *file_ring;              /* net's: owned, see net/file_ring.c; NULL */
 #endif
+    struct tn__hub_end *ends;     /* to be called at its end, last come first */
     bool is_gone;                 /* its thread has ended; only refs keep it */
     uint64_t n_alive;             /* greenlets not DONE, main included */
     uint64_t n_polls;
     uint64_t next_id;             /* the last number given to a greenlet */
     tn_time trim_at;              /* when memory is next given back */
     bool is_trim_due;             /* something ran since the last trim */
-    uint64_t sim_random;          /* state of the seeded scheduler */
+    uint64_t random;              /* state of tn__hub_random() */
+    tn_switch_fn switch_fn;       /* hears of each switch; NULL: nobody */
+    void *switch_arg;
     tn_error_fn error_fn;
     void *error_arg;
     bool in_error_hook;
@@ -96,12 +163,20 @@ struct tn_hub {
     bool is_watched;              /* tn__overflow_watch() was called */
     void *altstack;               /* for the overflow report; owned or NULL */
     size_t altstack_bytes;
+    struct tn__list locals;       /* all tables of values: see local.c */
     struct tn_greenlet *joining;  /* main, while it is in tn_hub_join() */
     uint8_t is_joined;            /* and what ends that wait */
-    /* The engine's: called on the hub when poll() was ended by a signal, and
-     * before each poll. NULL in the library. */
+    struct tn__watches *watches;  /* watch.c's; NULL: none was made */
+    uint32_t n_held;              /* active watchers that tn_hub_join() waits
+                                   * for */
+    bool is_restless;             /* polls do not wait: callbacks of watchers
+                                   * are due */
+    /* Called on the hub when poll() was ended by a signal (the engine's),
+     * before each poll (the engine's, and watchers'), and after each
+     * (watchers'). Or NULL. */
     void (*on_interrupt)(struct tn_hub *h);
     void (*on_poll)(struct tn_hub *h);
+    void (*on_polled)(struct tn_hub *h);
 };
 
 /* This thread's hub, or NULL if it has none yet. */
@@ -130,10 +205,22 @@ int tn__hub_init(struct tn_hub *h, const struct tn__loop_ops *ops,
                  struct tn_greenlet *main, size_t page,
                  enum tn__stack_guard guard);
 
+/* Have end->fn called once, when the hub ends, on its thread. What it frees
+ * must not be waited on by anybody but those that can never run again. */
+static inline void tn__hub_at_end(struct tn_hub *h, struct tn__hub_end *end)
+{
+    end->next = h->ends;
+    h->ends = end;
+}
+
 /* Give back what tn__hub_init() took. Only main is alive. */
 void tn__hub_fini(struct tn_hub *h);
 
 /* ---- run queue and parking: park.c, and inline in switch.h ---- */
+
+/* The next of a sequence of numbers below 2^31. With the simulated loop the
+ * sequence, like all that is chosen by it, follows from the loop's seed. */
+uint32_t tn__hub_random(struct tn_hub *h);
 
 /* Put `g` at the end of the run queue. Its state must be NEW, WAITING, PASSIVE
  * or RUNNING (it is about to leave). */
@@ -152,6 +239,11 @@ void tn__hub_wake(struct tn_greenlet *g);
 int tn__hub_park(struct tn_hub *h, const uint8_t *is_done, tn_time deadline,
                  const char *what, int fd);
 
+/* Park the current greenlet until *is_done is set, whatever else is due: for
+ * what cannot be taken back and is sure to end soon. */
+void tn__hub_park_firmly(struct tn_hub *h, const uint8_t *is_done,
+                         const char *what);
+
 /* 0, or what a call must return at entry: -ECANCELED, -ETIME, -ENOMEM,
  * -EDEADLK. Call when g->alert is not 0. */
 int tn__hub_alert(struct tn_hub *h, struct tn_greenlet *g, tn_time deadline);
@@ -167,6 +259,16 @@ static inline void tn__hub_tick(struct tn_hub *h)
 
 /* Go to the end of the run queue and let all others run. Returns 0. */
 int tn__hub_yield(struct tn_hub *h);
+
+/* Let the hub poll, and all that is runnable then, run first. */
+void tn__hub_give_way(struct tn_hub *h);
+
+/* Have the next call that may wait end this tick. From a signal handler. */
+static inline void tn__hub_end_tick(struct tn_hub *h)
+{
+    h->calls |= TN__TICK_CLOCK - 1;
+    h->tick_end = 0;
+}
 
 /* Switch to whoever is next; the current greenlet is lost (it has ended, and
  * its memory may be reused as soon as this leaves it). */
@@ -197,8 +299,82 @@ void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result);
 /* Give up one reference; recycles a greenlet that has ended with none left. */
 void tn__greenlet_unref(struct tn_greenlet *g);
 
-/* Call the links of those that have ended. On the hub. */
+/* Make a kill of `g`, which is not main, stand. True if it has ended, by that
+ * or before; then it may have been recycled. */
+bool tn__greenlet_kill(struct tn_hub *h, struct tn_greenlet *g);
+
+/* Have the error hook told that `g`, which has ended just now, failed, if
+ * nobody has a reference to it. */
+void tn__greenlet_report(struct tn_greenlet *g);
+
+/* Tell the error hook of detached ones that failed. On the hub. */
+void tn__hub_run_failed(struct tn_hub *h);
+
+/* ---- waitable.c ---- */
+
+/* Call the links that are due, and tn__hub_run_failed(). On the hub. */
 void tn__hub_run_links(struct tn_hub *h);
+
+static inline bool tn__hub_has_links(const struct tn_hub *h)
+{
+    return !tn__list_is_empty(&h->links_due) || h->failed;
+}
+
+/* ---- parent.c ---- */
+
+/* The nearest ancestor of `g` that has not ended, in any state, or NULL. */
+struct tn_greenlet *tn__parent_ancestor(const struct tn_greenlet *g);
+
+/* Whether it can be switched to. */
+bool tn__parent_can_go_on(const struct tn_greenlet *g);
+
+/* Whether this result of a greenlet is an error that its parent is to get. */
+bool tn__parent_is_error(int result);
+
+/* `g`, which can be switched to and is about to, is told that its child has
+ * ended. */
+void tn__parent_tell(struct tn_hub *h, struct tn_greenlet *g, int result);
+
+/* Give the reference to g->parent back. */
+void tn__parent_release(struct tn_greenlet *g);
+
+/* `g` was put in the run queue: then its end gives control to nobody, unless a
+ * parent was set. */
+static inline void tn__parent_queued(struct tn_greenlet *g)
+{
+    g->marks &= (uint8_t)~TN__MARK_BACK;
+    g->back = NULL;
+}
+
+/* The current greenlet is about to leave for `to`. When TN__DETOUR_HOOK is
+ * set. */
+void tn__hub_call_hook(struct tn_hub *h, struct tn_greenlet *to,
+                       bool is_throw);
+
+/* ---- later.c ---- */
+
+/* Take one that is NEW out of that state: it counts as alive, and no timer will
+ * start it. */
+void tn__greenlet_claim(struct tn_hub *h, struct tn_greenlet *g);
+
+/* Its time to start has come. */
+void tn__greenlet_start_due(struct tn_hub *h, struct tn_greenlet *g);
+
+/* ---- local.c: not in the engine ---- */
+
+/* The tree of a greenlet that is the only one of it so far. */
+extern struct tn__tree tn__tree_unmade;
+
+/* Put a new greenlet into the tree of its spawner, which has one. 0, -ENOMEM;
+ * and take out one that has ended. */
+int tn__tree_join(struct tn_greenlet *g, struct tn_greenlet *spawner);
+void tn__tree_leave(struct tn_greenlet *g);
+
+/* Destroy the values of the current greenlet, which is about to end. */
+void tn__hub_end_locals(struct tn_greenlet *g);
+
+/* Destroy all values there are, at the end of the hub. */
+void tn__hub_drop_locals(struct tn_hub *h);
 
 /* ---- switch.c ---- */
 
@@ -213,6 +389,11 @@ void tn__hub_interrupt(struct tn_hub *h, struct tn_greenlet *g);
 
 /* Call what was posted. On the hub. True if there was anything. */
 bool tn__hub_run_posts(struct tn_hub *h);
+
+/* Have post->fn(post) called on `h`. From any thread, while somebody sees to it
+ * that `h` exists. 0, or -ESRCH when its thread has ended: then `post` is still
+ * the caller's. */
+int tn__hub_post_node(struct tn_hub *h, struct tn__post *post);
 
 /* ---- report.c ---- */
 

@@ -11,6 +11,12 @@
 /* The loop's: an operation that was parked is done. */
 void tn__hub_complete(struct tn__op *op)
 {
+    if (TN_UNLIKELY(!op->owner)) {
+        struct tn__hub_op *call = TN_CONTAINER(op, struct tn__hub_op, op);
+
+        call->fn(call);
+        return;
+    }
     if (op->any_done)
         *op->any_done = 1;
     tn__hub_wake(op->owner);
@@ -58,6 +64,7 @@ static long submit_all(struct tn_hub *h, struct tn__op *ops, size_t n,
             continue;
         op->owner = h->current;
         op->any_done = any_done;
+        op->mode &= (uint8_t)~TN__OP_NOWAIT; /* of an earlier call */
         if (!any_done || n_done > 0)
             op->mode = TN__OP_NOWAIT;
         r = tn__loop_submit(&h->loop, op);

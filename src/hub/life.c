@@ -7,15 +7,18 @@
  * cache while it still runs on it, and then leaves: nothing else can run on
  * this thread before it has left.
  *
- * `refs` counts the user's references, one for each greenlet whose links are
- * due, and one for the place in the run queue of a greenlet that was killed
- * before it ran (it ends at once, and its turn passes without effect). */
+ * `refs` counts the user's references, one for each link that is due, one for
+ * a failure that the error hook must hear of, and one for the place in the run
+ * queue of a greenlet that was killed before it ran (it ends at once, and its
+ * turn passes without effect). */
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/sized.h"
 #include "hub/switch.h"
 #include "hub/timeout.h"
+#include "hub/waitable.h"
 
 /* The block, and what may lie between it and the head, must stay within the
  * room that stack.c leaves alone when it gives pages back. */
@@ -23,9 +26,11 @@ _Static_assert(sizeof(struct tn_greenlet) <= 512, "the block is small");
 
 /* One who waits for the end of a greenlet behind another; on its own stack. */
 struct joiner {
-    struct tn__list link; /* on tn_greenlet.joiners */
+    struct tn__list link;  /* on tn_greenlet.joiners */
     struct tn_greenlet *g; /* who waits */
 };
+
+static const struct tn__waitable_ops end_ops;
 
 /* What a greenlet that has ended leaves as the next one on its stack needs it
  * is set up once. */
@@ -35,10 +40,16 @@ static void init_once(struct tn_hub *h, struct tn_greenlet *g)
     g->timer.slot = 0;
     g->timer.kind = TN__TIMER_WAIT;
     g->scopes = NULL;
+    g->leave = NULL;
     g->joiner = NULL;
     tn__list_init(&g->joiners);
-    tn__list_init(&g->links);
+    tn__waitable_init(&g->waitable, &end_ops, h);
     g->back = NULL;
+#ifndef TN_ENGINE
+    g->locals = NULL;
+    g->tree = NULL;
+    g->member.owner = NULL;
+#endif
     g->name[0] = '\0';
 }
 
@@ -53,7 +64,7 @@ static inline void init(struct tn_hub *h, struct tn_greenlet *g,
     g->carry = (struct tn__carry){0};
     g->refs = 0;
     g->is_tail = 1;
-    g->is_links_due = 0;
+    g->is_failed_due = 0;
     g->marks = 0;
     g->is_ended = 0;
     g->fn = fn;
@@ -70,12 +81,20 @@ void tn__greenlet_init(struct tn_hub *h, struct tn_greenlet *g,
 
 /* ---- ending ---- */
 
+/* What not every greenlet leaves. */
+static __attribute__((noinline)) void tidy(struct tn_greenlet *g)
+{
+    g->back = NULL;
+    g->name[0] = '\0';
+    if (g->marks & TN__MARK_PARENT)
+        tn__parent_release(g);
+}
+
 static inline void recycle(struct tn_hub *h, struct tn_greenlet *g)
 {
-    if (g->marks & TN__MARK_BACK)
-        g->back = NULL;
-    if (g->marks & TN__MARK_NAMED)
-        g->name[0] = '\0';
+    if (TN_UNLIKELY(g->marks & (TN__MARK_BACK | TN__MARK_NAMED |
+                                TN__MARK_PARENT)))
+        tidy(g);
     if (g->stack)
         tn__stack_put(&h->stacks, g->stack);
 }
@@ -87,38 +106,75 @@ void tn__greenlet_unref(struct tn_greenlet *g)
         recycle(g->hub, g);
 }
 
-static void queue_links(struct tn_hub *h, struct tn_greenlet *g)
+static bool is_end_ready(const struct tn_waitable *w)
 {
-    if (g->is_links_due)
-        return;
-    g->is_links_due = 1;
+    return TN_CONTAINER(w, struct tn_greenlet, waitable)->is_ended;
+}
+
+static void watch_end(struct tn_waitable *w)
+{
+    TN_CONTAINER(w, struct tn_greenlet, waitable)->marks |= TN__MARK_WATCHED;
+}
+
+static void hold(struct tn_waitable *w)
+{
+    TN_CONTAINER(w, struct tn_greenlet, waitable)->refs++;
+}
+
+static void drop(struct tn_waitable *w)
+{
+    tn__greenlet_unref(TN_CONTAINER(w, struct tn_greenlet, waitable));
+}
+
+static const struct tn__waitable_ops end_ops = {
+    .what = "greenlet",
+    .is_ready = is_end_ready,
+    .on_link = watch_end,
+    .hold = hold,
+    .drop = drop,
+};
+
+/* Have tn__hub_run_failed() look at it. */
+static void queue_failed(struct tn_hub *h, struct tn_greenlet *g)
+{
+    TN_ASSERT(!g->is_failed_due);
+    g->is_failed_due = 1;
     g->refs++;
-    g->ended_next = NULL;
-    *h->ended_last = g;
-    h->ended_last = &g->ended_next;
+    g->failed_next = NULL;
+    *h->failed_last = g;
+    h->failed_last = &g->failed_next;
+}
+
+void tn__greenlet_report(struct tn_greenlet *g)
+{
+    TN_ASSERT(g->state == TN_GREENLET_DONE);
+    if (g->result < 0 && g->result != -ECANCELED && !g->refs &&
+        !g->is_failed_due)
+        queue_failed(g->hub, g);
 }
 
 /* What its end means to others. */
-static __attribute__((noinline)) void tell_end(struct tn_hub *h,
-                                               struct tn_greenlet *g)
+static void tell_end(struct tn_hub *h, struct tn_greenlet *g)
 {
+#ifndef TN_ENGINE
+    if (g->marks & TN__MARK_TREE)
+        tn__tree_leave(g);
+#endif
     while (TN_UNLIKELY(!tn__list_is_empty(&g->joiners))) {
         struct joiner *j = TN_CONTAINER(g->joiners.next, struct joiner, link);
 
         tn__list_remove(&j->link);
         tn__hub_wake(j->g);
     }
-    if (TN_UNLIKELY(!tn__list_is_empty(&g->links)))
-        queue_links(h, g);
-    else if (g->result < 0 && g->result != -ECANCELED && !g->refs)
-        queue_links(h, g); /* the error hook must hear of it */
+    if (!tn__waitable_tell(&g->waitable))
+        tn__greenlet_report(g);
     if (TN_UNLIKELY(h->joining && h->n_alive == 1)) {
         h->is_joined = 1;
         tn__hub_wake(h->joining);
     }
 }
 
-static inline void end(struct tn_hub *h, struct tn_greenlet *g, int result)
+static inline void mark_end(struct tn_hub *h, struct tn_greenlet *g, int result)
 {
     g->result = result;
     g->state = TN_GREENLET_DONE;
@@ -126,9 +182,27 @@ static inline void end(struct tn_hub *h, struct tn_greenlet *g, int result)
     h->n_alive--;
     if (g->joiner)
         tn__hub_wake(g->joiner);
-    if (TN_UNLIKELY((g->marks & TN__MARK_WATCHED) || result < 0 ||
-                    h->joining))
-        tell_end(h, g);
+}
+
+/* The end of one that has something to see to. */
+static __attribute__((noinline)) void end_slow(struct tn_hub *h,
+                                               struct tn_greenlet *g,
+                                               int result)
+{
+#ifndef TN_ENGINE
+    if (g->marks & TN__MARK_LOCALS)
+        tn__hub_end_locals(g);
+#endif
+    mark_end(h, g, result);
+    tell_end(h, g);
+}
+
+static inline void end(struct tn_hub *h, struct tn_greenlet *g, int result)
+{
+    if (TN_UNLIKELY((g->marks & TN__MARKS_END) || result < 0 || h->joining))
+        end_slow(h, g, result);
+    else
+        mark_end(h, g, result);
 }
 
 void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result)
@@ -136,55 +210,55 @@ void tn__greenlet_end(struct tn_hub *h, struct tn_greenlet *g, int result)
     end(h, g, result);
 }
 
-static void call_links(struct tn_hub *h, struct tn_greenlet *g)
-{
-    bool is_detached = g->refs == 1; /* the one that queue_links() took */
-
-    if (is_detached && tn__list_is_empty(&g->links) && g->result < 0 &&
-        g->result != -ECANCELED)
-        tn__hub_error(h, g, g->result, "a detached greenlet failed");
-    while (!tn__list_is_empty(&g->links)) {
-        tn_link *link = (tn_link *)(void *)g->links.next;
-
-        tn__list_remove(g->links.next);
-        link->tn__g = NULL;
-        link->tn__fn(g, link->tn__arg);
-    }
-}
-
-void tn__hub_run_links(struct tn_hub *h)
+void tn__hub_run_failed(struct tn_hub *h)
 {
     struct tn_greenlet *g;
 
-    while ((g = h->ended) != NULL) {
-        h->ended = g->ended_next;
-        if (!h->ended)
-            h->ended_last = &h->ended;
-        g->is_links_due = 0;
-        call_links(h, g);
+    while ((g = h->failed) != NULL) {
+        h->failed = g->failed_next;
+        if (!h->failed)
+            h->failed_last = &h->failed;
+        g->is_failed_due = 0;
+        if (g->refs == 1) /* the one that queue_failed() took */
+            tn__hub_error(h, g, g->result, "a detached greenlet failed");
         tn__greenlet_unref(g);
     }
 }
 
 /* ---- running ---- */
 
+/* The end of one that was switched to, or when who is next is not simply the
+ * first of the queue. Its stack is given up last: the switch hook may spawn. */
+static __attribute__((noinline)) void finish_slow(struct tn_hub *h,
+                                                  struct tn_greenlet *g)
+{
+    struct tn_greenlet *to = tn__parent_ancestor(g);
+
+    if (tn__parent_can_go_on(to)) {
+        tn__parent_tell(h, to, g->result);
+        if (h->detour & TN__DETOUR_HOOK)
+            tn__hub_call_hook(h, to, tn__parent_is_error(g->result));
+        to->state = TN_GREENLET_RUNNING;
+    } else {
+        to = tn__hub_pop(h);
+    }
+    if (g->refs == 0)
+        recycle(h, g);
+    tn__hub_leave_for(h, to);
+}
+
 /* The end of `g`, on its own stack. Does not return; a tail call. */
 static inline void finish(struct tn_hub *h, struct tn_greenlet *g)
 {
-    struct tn_greenlet *back = g->back;
-    uint8_t marks = g->marks;
-
     TN_ASSERT(g->scopes == NULL); /* else a tn_timeout_end() is missing */
-    if (g->refs == 0)
-        recycle(h, g);
-    if (TN_UNLIKELY((marks & TN__MARK_BACK) &&
-                    back->state == TN_GREENLET_PASSIVE &&
-                    back->id == g->back_id)) {
-        tn__hub_send(back, NULL);
-        tn__hub_leave_for(h, back);
+    if (TN_UNLIKELY((g->marks & (TN__MARK_BACK | TN__MARK_PARENT)) ||
+                    !h->tail || h->detour)) {
+        finish_slow(h, g);
         return;
     }
-    tn__hub_leave_for(h, tn__hub_pop(h));
+    if (g->refs == 0)
+        recycle(h, g);
+    tn__hub_leave_for(h, tn__hub_pop_first(h));
 }
 
 /* Where every spawned greenlet begins. */
@@ -221,6 +295,37 @@ static void report_guard_cap(struct tn_hub *h)
                   "it, or use Linux 6.13 or later (MADV_GUARD_INSTALL)");
 }
 
+#ifndef TN_ENGINE
+/* Put it into the tree of its spawner, or give its stack back. */
+static __attribute__((noinline)) int join_tree(struct tn_greenlet *g,
+                                               struct tn_greenlet *spawner)
+{
+    int r = tn__tree_join(g, spawner);
+
+    if (r < 0)
+        tn__stack_put(&g->hub->stacks, g->stack);
+    return r;
+}
+#endif
+
+/* What a new greenlet has from the one that makes it. */
+static inline int inherit(struct tn_hub *h, struct tn_greenlet *g)
+{
+#ifdef TN_ENGINE
+    (void)h;
+    (void)g;
+#else
+    struct tn_greenlet *spawner = h->current;
+
+    g->spawner = spawner->id;
+    g->context = spawner->context;
+    if (TN_UNLIKELY(spawner->tree != NULL))
+        return join_tree(g, spawner);
+    g->tree = &tn__tree_unmade;
+#endif
+    return 0;
+}
+
 static inline int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn,
                        void *arg, struct tn_greenlet **ret)
 {
@@ -236,8 +341,8 @@ static inline int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn,
     /* Keeps the frames below 16-byte aligned. */
     g = (struct tn_greenlet *)((uintptr_t)g & ~(uintptr_t)15);
 #ifdef TN_ASAN
-    __asan_unpoison_memory_region(
-        stack->low, (size_t)((char *)stack - stack->low));
+    __asan_unpoison_memory_region(stack->low,
+                                  (size_t)((char *)stack - stack->low));
     g->asan_fake = NULL;
 #endif
 #ifdef TN_TSAN
@@ -253,47 +358,58 @@ static inline int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn,
     init(h, g, fn, arg);
     g->sp = tn__arch_prepare(stack->low, g, begin, g);
     *ret = g;
-    return 0;
+    return inherit(h, g);
 }
 
-static int make_with(const struct tn_greenlet_options *options,
+static int make_with(const struct tn_greenlet_options *given,
                      tn_greenlet_fn fn, void *arg, struct tn_greenlet **ret)
 {
-    static const struct tn_greenlet_options defaults = TN_GREENLET_OPTIONS;
+    struct tn_greenlet_options options = TN_GREENLET_OPTIONS;
     struct tn_hub *h = tn__hub_peek();
     int size_class, r;
 
-    if (!options)
-        options = &defaults;
-    size_class = tn__stack_class(options->stack_bytes);
-    if (!fn || options->size < sizeof *options || size_class < 0)
+    if (!fn || tn__sized_read(&options, sizeof options, given) < 0)
         return -EINVAL;
     if (!h) {
         r = tn__hub_self(&h);
         if (r < 0)
             return r;
     }
+    size_class = tn__stack_class(h->stacks.page, options.stack_bytes);
+    if (size_class < 0)
+        return -EINVAL;
     if (!h->is_watched)
         tn__overflow_watch(h);
-    r = make(h, size_class, fn, arg, ret);
-    if (r == 0 && options->name)
-        r = tn_greenlet_set_name(*ret, options->name);
+    r = make(h, options.stack_bytes ? size_class : h->stack_class, fn, arg,
+             ret);
+    if (r == 0 && options.name)
+        r = tn_greenlet_set_name(*ret, options.name);
     return r;
 }
 
 int tn_greenlet_new(const struct tn_greenlet_options *options,
                     tn_greenlet_fn fn, void *arg, tn_greenlet **ret_g)
 {
+    struct tn_greenlet *g, *maker;
     int r;
 
     if (!ret_g)
         return -EINVAL;
-    r = make_with(options, fn, arg, ret_g);
-    if (r == 0)
-        (*ret_g)->refs = 1;
-    return r;
+    r = make_with(options, fn, arg, &g);
+    if (r < 0)
+        return r;
+    g->refs = 1;
+    maker = g->hub->current;
+    if (maker != &g->hub->hub_g) {
+        g->back = maker;
+        g->back_id = maker->id;
+        g->marks |= TN__MARK_BACK;
+    }
+    *ret_g = g;
+    return 0;
 }
 
+/* Start one that was just made. */
 static void start(struct tn_hub *h, struct tn_greenlet *g)
 {
     h->n_alive++;
@@ -318,14 +434,13 @@ int tn_spawn_with(const struct tn_greenlet_options *options, tn_greenlet_fn fn,
 
 int tn_spawn(tn_greenlet_fn fn, void *arg, tn_greenlet **ret_g)
 {
-    enum { DEFAULT_CLASS = 2 }; /* 64 KiB */
     struct tn_hub *h = tn__hub_peek();
     struct tn_greenlet *g;
     int r;
 
     if (TN_UNLIKELY(!h || !h->is_watched || !fn))
         return tn_spawn_with(NULL, fn, arg, ret_g);
-    r = make(h, DEFAULT_CLASS, fn, arg, &g);
+    r = make(h, h->stack_class, fn, arg, &g);
     if (TN_UNLIKELY(r < 0))
         return r;
     if (ret_g) {
@@ -342,14 +457,17 @@ int tn_start(tn_greenlet *g)
         return -EINVAL;
     if (g->hub != tn__hub_peek())
         return -EXDEV;
-    if (g->state == TN_GREENLET_NEW)
+    if (g->state == TN_GREENLET_NEW && g->timer.kind == TN__TIMER_WAIT) {
+        tn__parent_queued(g);
         start(g->hub, g);
+    }
     return 0;
 }
 
 tn_greenlet *tn_ref(tn_greenlet *g)
 {
-    g->refs++;
+    if (g)
+        g->refs++;
     return g;
 }
 
@@ -364,10 +482,13 @@ void tn_unref(tn_greenlet *g)
     /* The last reference. One that cannot run by itself is ended: else nobody
      * could ever do it. */
     if (g->state == TN_GREENLET_NEW) {
-        g->hub->n_alive++;
-        tn__greenlet_end(g->hub, g, -ECANCELED);
+        if (g->timer.kind == TN__TIMER_WAIT) {
+            tn__greenlet_claim(g->hub, g);
+            tn__greenlet_end(g->hub, g, -ECANCELED);
+        }
     } else if (g->state == TN_GREENLET_PASSIVE && g != g->hub->main) {
         g->alert |= TN__ALERT_KILL;
+        g->marks |= TN__MARK_ORPHAN;
         tn__hub_interrupt(g->hub, g);
     }
     tn__greenlet_unref(g);
@@ -401,8 +522,10 @@ static inline int await(struct tn_hub *h, struct tn_greenlet *g,
         tn__hub_tick(h);
         return 0;
     }
-    if (deadline == TN_NOWAIT)
+    if (deadline == TN_NOWAIT) {
+        tn__hub_tick(h);
         return -EAGAIN;
+    }
     if (TN_UNLIKELY(g->joiner != NULL))
         return await_behind(h, g, deadline, what);
     g->joiner = h->current;
@@ -436,13 +559,16 @@ int tn_join(tn_greenlet *g, int *ret_result, tn_time deadline)
     return 0;
 }
 
-/* Make the kill stand. True if `g` has ended by it. */
-static bool post_kill(struct tn_hub *h, struct tn_greenlet *g)
+bool tn__greenlet_kill(struct tn_hub *h, struct tn_greenlet *g)
 {
     switch (g->state) {
+    case TN_GREENLET_DONE:
+        return true;
     case TN_GREENLET_NEW:
-        h->n_alive++;
+        tn__greenlet_claim(h, g);
+        g->refs++; /* of a detached one, this may be the only one */
         tn__greenlet_end(h, g, -ECANCELED);
+        tn__greenlet_unref(g);
         return true;
     case TN_GREENLET_READY:
         if (g->begun == TN__BEGUN_NOT) {
@@ -470,13 +596,18 @@ int tn_kill(tn_greenlet *g, tn_time deadline)
         return -EXDEV;
     if (g == h->main || g == &h->hub_g)
         return -EINVAL;
-    if (g->state == TN_GREENLET_DONE || post_kill(h, g) || g == h->current)
+    if (tn__greenlet_kill(h, g) || g == h->current) {
+        if (deadline != TN_NOWAIT)
+            tn__hub_tick(h);
         return 0;
+    }
     if (TN_UNLIKELY(h->current->alert)) {
         r = tn__hub_alert(h, h->current, deadline);
         if (r)
             return r;
     }
+    if (deadline == TN_NOWAIT)
+        return -EAGAIN; /* a post: who walks a list of theirs counts on it */
     return await(h, g, deadline, "tn_kill");
 }
 
@@ -488,20 +619,13 @@ int tn_greenlet_link(tn_greenlet *g, tn_link *link, tn_link_fn fn, void *arg)
         return -EINVAL;
     if (g->hub != tn__hub_peek())
         return -EXDEV;
-    link->tn__fn = fn;
-    link->tn__arg = arg;
-    link->tn__g = g;
-    g->marks |= TN__MARK_WATCHED;
-    tn__list_insert(&g->links, (struct tn__list *)(void *)link);
-    if (g->state == TN_GREENLET_DONE)
-        queue_links(g->hub, g);
+    tn__waitable_link(&g->waitable, link, TN__LINK_END, (void (*)(void))fn,
+                      arg);
     return 0;
 }
 
 void tn_greenlet_unlink(tn_link *link)
 {
-    if (!link || !link->tn__g)
-        return;
-    link->tn__g = NULL;
-    tn__list_remove((struct tn__list *)(void *)link);
+    if (link)
+        tn__waitable_unlink(link);
 }

@@ -6,6 +6,7 @@
  * stack it was, how large, and how to raise it; then, and in every other case,
  * what was installed before gets the signal. It needs a stack of its own: each
  * hub's thread is given an alternate one, unless it has one. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/config.h"
 #include "base/sys.h"
 #include "hub/hub.h"
 
@@ -103,20 +105,15 @@ static void install(void)
         sigaction(signals[i], &action, &before[i]);
 }
 
-static bool is_wanted(void)
-{
-    const char *value = getenv("TENDRIL_OVERFLOW_REPORT");
-
-    return !value || strcmp(value, "0") != 0;
-}
-
 void tn__overflow_watch(struct tn_hub *h)
 {
     stack_t old, own = {0};
+    int err_before = errno;
     size_t least = getauxval(AT_MINSIGSTKSZ);
 
+    errno = err_before; /* older kernels and emulators do not tell it */
     h->is_watched = true;
-    if (!is_wanted())
+    if (!tn__config_number(TN__CONFIG_OVERFLOW_REPORT))
         return;
     pthread_once(&install_once, install);
     if (sigaltstack(NULL, &old) < 0 || !(old.ss_flags & SS_DISABLE))

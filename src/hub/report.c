@@ -104,8 +104,9 @@ bool tn__hub_deadlock(struct tn_hub *h)
     else
         return false;
     tell(h);
-    if (main->state == TN_GREENLET_WAITING ||
-        main->state == TN_GREENLET_PASSIVE)
+    if (main->state == TN_GREENLET_PASSIVE)
         tn__hub_push(h, main);
+    else
+        tn__hub_wake(main);
     return true;
 }

@@ -55,8 +55,9 @@ static inline struct tn_greenlet *self_for(const struct tn_greenlet *g)
     return h->current;
 }
 
-static inline int leave_for(struct tn_greenlet *self, struct tn_greenlet *g,
-                            void **ret_value)
+/* `self` is about to leave for `g`. */
+static inline void set_out(struct tn_greenlet *self, struct tn_greenlet *g,
+                           void **ret_value)
 {
     self->state = TN_GREENLET_PASSIVE;
     self->ret_value = ret_value;
@@ -65,11 +66,19 @@ static inline int leave_for(struct tn_greenlet *self, struct tn_greenlet *g,
         g->back_id = self->id;
         g->marks |= TN__MARK_BACK;
     }
+}
+
+static int leave_slow(struct tn_greenlet *self, struct tn_greenlet *g,
+                      void **ret_value, bool is_throw)
+{
+    set_out(self, g, ret_value);
+    if (self->hub->detour & TN__DETOUR_HOOK)
+        tn__hub_call_hook(self->hub, g, is_throw);
     return tn__hub_switch_tail(self->hub, self, g);
 }
 
-/* What is not on the straight path of tn_switch(): the caller has an alert, or
- * the target is new. */
+/* What is not on the straight path of tn_switch(): the caller has an alert, the
+ * target is new, or there may be a switch hook. */
 static __attribute__((noinline)) int switch_slow(struct tn_greenlet *self,
                                                  struct tn_greenlet *g,
                                                  void *value, void **ret_value)
@@ -81,10 +90,10 @@ static __attribute__((noinline)) int switch_slow(struct tn_greenlet *self,
             return r;
     }
     if (g->state == TN_GREENLET_NEW)
-        self->hub->n_alive++;
+        tn__greenlet_claim(self->hub, g);
     else
         tn__hub_send(g, value);
-    return leave_for(self, g, ret_value);
+    return leave_slow(self, g, ret_value, false);
 }
 
 int tn_switch(tn_greenlet *g, void *value, void **ret_value)
@@ -96,7 +105,34 @@ int tn_switch(tn_greenlet *g, void *value, void **ret_value)
     if (TN_UNLIKELY(self->alert || g->state == TN_GREENLET_NEW))
         return switch_slow(self, g, value, ret_value);
     tn__hub_send(g, value);
-    return leave_for(self, g, ret_value);
+    set_out(self, g, ret_value);
+    return tn__hub_switch_tail(self->hub, self, g);
+}
+
+/* A new one has the error as its result, which goes to the parent that was set
+ * for it, as if it had run and ended so. */
+static int throw_at_new(struct tn_greenlet *self, struct tn_greenlet *g,
+                        int error, void **ret_value)
+{
+    struct tn_hub *h = self->hub;
+    struct tn_greenlet *parent = NULL;
+
+    if ((g->marks & TN__MARK_PARENT) && self->alert) {
+        int r = tn__hub_alert(h, self, TN_FOREVER);
+
+        if (r)
+            return r;
+    }
+    if (g->marks & TN__MARK_PARENT)
+        parent = tn__parent_ancestor(g);
+    tn__greenlet_claim(h, g);
+    tn__greenlet_end(h, g, error);
+    if (parent == self)
+        return tn__parent_is_error(error) ? error : 0;
+    if (!tn__parent_can_go_on(parent))
+        return 0;
+    tn__parent_tell(h, parent, error);
+    return leave_slow(self, parent, ret_value, tn__parent_is_error(error));
 }
 
 int tn_throw(tn_greenlet *g, int error, void **ret_value)
@@ -107,11 +143,8 @@ int tn_throw(tn_greenlet *g, int error, void **ret_value)
         return refusal(g);
     if (error >= 0)
         return -EINVAL;
-    if (g->state == TN_GREENLET_NEW) {
-        self->hub->n_alive++;
-        tn__greenlet_end(self->hub, g, error);
-        return 0;
-    }
+    if (g->state == TN_GREENLET_NEW)
+        return throw_at_new(self, g, error, ret_value);
     if (self->alert) {
         int r = tn__hub_alert(self->hub, self, TN_FOREVER);
 
@@ -119,7 +152,7 @@ int tn_throw(tn_greenlet *g, int error, void **ret_value)
             return r;
     }
     g->resume_value = error;
-    return leave_for(self, g, ret_value);
+    return leave_slow(self, g, ret_value, true);
 }
 
 int tn_sleep(tn_time deadline)
@@ -156,22 +189,24 @@ tn_greenlet *tn_self(void)
 
 enum tn_greenlet_state tn_greenlet_state(const tn_greenlet *g)
 {
-    return (enum tn_greenlet_state)g->state;
+    return g ? (enum tn_greenlet_state)g->state : TN_GREENLET_DONE;
 }
 
 int tn_greenlet_is_done(const tn_greenlet *g)
 {
-    return g->state == TN_GREENLET_DONE;
+    return g && g->state == TN_GREENLET_DONE;
 }
 
 int tn_greenlet_result(const tn_greenlet *g)
 {
+    if (!g)
+        return -EINVAL;
     return g->state == TN_GREENLET_DONE ? g->result : -EAGAIN;
 }
 
 uint64_t tn_greenlet_id(const tn_greenlet *g)
 {
-    return g->id;
+    return g ? g->id : 0;
 }
 
 int tn_greenlet_set_name(tn_greenlet *g, const char *name)
@@ -196,9 +231,13 @@ static size_t default_name(const tn_greenlet *g, char *text)
     size_t n = 0, at = sizeof prefix - 1;
     uint64_t id = g->id;
 
-    if (g == g->hub->main || g == &g->hub->hub_g) {
-        memcpy(text, g == g->hub->main ? "main" : "hub", 5);
-        return strlen(text);
+    if (g == g->hub->main) {
+        memcpy(text, "main", 5);
+        return 4;
+    }
+    if (g == &g->hub->hub_g) {
+        memcpy(text, "hub", 4);
+        return 3;
     }
     do {
         digits[n++] = (char)('0' + id % 10);
@@ -214,10 +253,10 @@ static size_t default_name(const tn_greenlet *g, char *text)
 size_t tn_greenlet_name(const tn_greenlet *g, char *buf, size_t size)
 {
     char made[TN__NAME_MAX];
-    const char *name = g->name;
+    const char *name = g ? g->name : "";
     size_t n, copied;
 
-    if (!name[0]) {
+    if (g && !name[0]) {
         default_name(g, made);
         name = made;
     }
@@ -228,6 +267,18 @@ size_t tn_greenlet_name(const tn_greenlet *g, char *buf, size_t size)
         buf[copied] = '\0';
     }
     return n;
+}
+
+int tn_greenlet_stack_used(const tn_greenlet *g, size_t *ret_bytes)
+{
+    if (!g || !ret_bytes)
+        return -EINVAL;
+    if (!g->stack)
+        return -ENOENT;
+    if (g->hub != tn__hub_peek())
+        return -EXDEV;
+    *ret_bytes = tn__stack_depth(&g->hub->stacks, g->stack);
+    return *ret_bytes ? 0 : -ENOSYS;
 }
 
 int tn_greenlet_stack(const tn_greenlet *g, void **ret_low, size_t *ret_bytes)

@@ -6,7 +6,10 @@
  * scope as expired and raises the greenlet's alert, which is one test. What an
  * alert means is found by walking inwards to outwards until a shield that still
  * holds: of the expired scopes passed on the way the outermost counts, and a
- * kill counts when no shield was met. */
+ * kill counts when no shield was met.
+ *
+ * A cancel is a scope that expires when it is told to, and says -ECANCELED: by
+ * it the body of a tn_scope is stopped. */
 #include "hub/timeout.h"
 
 #include <errno.h>
@@ -59,7 +62,7 @@ int tn__timeout_interrupt(struct tn_hub *h, struct tn_greenlet *g)
     for (t = g->scopes; t != outermost; t = t->tn__outer)
         t->fired = 0;
     outermost->fired = 1;
-    return -ETIME;
+    return outermost->tn__kind == TN__TIMER_CANCEL ? -ECANCELED : -ETIME;
 }
 
 void tn__timeout_expired(struct tn__timer *timer)
@@ -133,7 +136,7 @@ void tn_timeout_begin(tn_timeout *t, tn_time deadline)
 
 void tn_timeout_end(tn_timeout *t)
 {
-    TN_ASSERT(!is_shield(t));
+    TN_ASSERT(t->tn__kind == TN__TIMER_SCOPE || !t->tn__owner);
     end(t);
 }
 
@@ -159,6 +162,24 @@ void tn_shield_end(tn_shield *s)
 {
     TN_ASSERT(is_shield(s));
     end(s);
+}
+
+void tn__cancel_begin(tn_timeout *t)
+{
+    begin(t, TN_FOREVER, TN__TIMER_CANCEL);
+}
+
+void tn__cancel_raise(tn_timeout *t)
+{
+    TN_ASSERT(t->tn__kind == TN__TIMER_CANCEL);
+    if (t->tn__state == SCOPE_OPEN)
+        tn__timeout_expired(timer_of(t));
+}
+
+void tn__cancel_end(tn_timeout *t)
+{
+    TN_ASSERT(t->tn__kind == TN__TIMER_CANCEL);
+    end(t);
 }
 
 /* Expire the scopes of `g` that are due: while it computes, the hub does not

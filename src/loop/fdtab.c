@@ -16,8 +16,9 @@
  *
  * A short read on a stream socket means that it is drained, and saves the call
  * that would say EAGAIN. That does not hold once the peer has hung up (no
- * further edge comes), with urgent data (a read stops at the mark), and for
- * calls that peek.
+ * further edge comes), with urgent data (a read stops at the mark), on unix
+ * sockets (it stops at a message with descriptors, or of another sender), and
+ * for calls that peek.
  *
  * Entries live in chunks that never move, since operations are linked to
  * them. */
@@ -35,6 +36,16 @@ enum {
     EVENTS = POLLIN | POLLOUT | POLLPRI | HUP_EVENTS,
     POLL_EVENTS = EVENTS | POLLRDNORM | POLLRDBAND | POLLWRNORM | POLLWRBAND
 };
+
+/* Who tries calls while we are at work shall look again. */
+static void turn(struct tn__fd *f)
+{
+#ifdef TN_ENGINE
+    __atomic_store_n(&f->turns, f->turns + 1, __ATOMIC_RELEASE);
+#else
+    (void)f;
+#endif
+}
 
 struct tn__fd *tn__fdtab_peek(struct tn__loop *l, int fd)
 {
@@ -62,15 +73,18 @@ struct tn__fd *tn__fdtab_get(struct tn__loop *l, int fd)
         tn__list_init(&entries[i].out);
         tn__list_init(&entries[i].poll);
         entries[i].ready = POLLIN | POLLOUT;
+        turn(&entries[i]);
     }
-    l->chunks[chunk] = entries;
+    __atomic_store_n(&l->chunks[chunk], entries, __ATOMIC_RELEASE);
+    if (chunk >= l->chunks_end)
+        l->chunks_end = chunk + 1;
     return &entries[(unsigned)fd % TN__FD_CHUNK];
 }
 
 void tn__fdtab_each(struct tn__loop *l,
                     void (*fn)(struct tn__loop *l, int fd, struct tn__fd *f))
 {
-    for (int i = 0; i < TN__FD_CHUNKS; i++) {
+    for (uint32_t i = 0; i < l->chunks_end; i++) {
         if (!l->chunks[i])
             continue;
         for (int k = 0; k < TN__FD_CHUNK; k++) {
@@ -78,7 +92,7 @@ void tn__fdtab_each(struct tn__loop *l,
 
             if ((f->flags & TN__FD_REGISTERED) || !tn__list_is_empty(&f->in) ||
                 !tn__list_is_empty(&f->out) || !tn__list_is_empty(&f->poll))
-                fn(l, i * TN__FD_CHUNK + k, f);
+                fn(l, (int)i * TN__FD_CHUNK + k, f);
         }
     }
 }
@@ -89,6 +103,7 @@ static bool is_input(const struct tn__op *op)
     case TN__OP_RECV:
     case TN__OP_RECVFROM:
     case TN__OP_RECVMSG:
+    case TN__OP_RECVMMSG:
     case TN__OP_READ:
     case TN__OP_READV:
     case TN__OP_ACCEPT:
@@ -100,7 +115,7 @@ static bool is_input(const struct tn__op *op)
 
 static struct tn__list *list_of(struct tn__fd *f, const struct tn__op *op)
 {
-    if (op->code == TN__OP_POLL)
+    if (op->code == TN__OP_POLL || op->code == TN__OP_CLOSE)
         return &f->poll;
     return is_input(op) ? &f->in : &f->out;
 }
@@ -120,7 +135,7 @@ static void learn_from(const struct tn__op *op, struct tn__fd *f, long r)
     switch (op->code) {
     case TN__OP_RECV:
     case TN__OP_READ:
-        if (f->flags & (TN__FD_HUP | TN__FD_URGENT))
+        if (f->flags & (TN__FD_HUP | TN__FD_MARKS))
             return;
         if (op->code == TN__OP_RECV && (op->flags & STRANGE))
             return;
@@ -152,8 +167,12 @@ int tn__fdtab_wanted(const struct tn__fd *f)
  * errors then. */
 static bool is_idle(const struct tn__fd *f)
 {
-    return tn__list_is_empty(&f->in) && tn__list_is_empty(&f->out) &&
-           tn__list_is_empty(&f->poll);
+    if (!tn__list_is_empty(&f->in) || !tn__list_is_empty(&f->out))
+        return false;
+    for (struct tn__list *n = f->poll.next; n != &f->poll; n = n->next)
+        if (TN_CONTAINER(n, struct tn__op, link)->code != TN__OP_CLOSE)
+            return false;
+    return true;
 }
 
 static long park(struct tn__loop *l, struct tn__op *op)
@@ -164,12 +183,14 @@ static long park(struct tn__loop *l, struct tn__op *op)
     if (!f)
         return -ENOMEM;
     tn__list_insert(list_of(f, op), &op->link);
-    if (!(f->flags & TN__FD_TRACKED) || !(f->flags & TN__FD_REGISTERED) ||
-        l->ops->is_level) {
+    if (op->code != TN__OP_CLOSE &&
+        (!(f->flags & TN__FD_TRACKED) || !(f->flags & TN__FD_REGISTERED) ||
+         l->ops->is_level)) {
         if ((f->flags & TN__FD_TRACKED) && !(f->flags & TN__FD_STREAM))
             tn__fd_learn(op->fd, f);
         r = l->ops->arm(l, op->fd, f, tn__fdtab_wanted(f));
-        if (r < 0) {
+        /* A poll() has asked a file for what it never has: it waits. */
+        if (r < 0 && (r != -EPERM || op->code != TN__OP_POLL)) {
             tn__list_remove(&op->link);
             return r;
         }
@@ -180,6 +201,20 @@ static long park(struct tn__loop *l, struct tn__op *op)
     return TN__PENDING;
 }
 
+#ifdef TN_ENGINE
+long tn__loop_park_unless(struct tn__loop *l, struct tn__op *op,
+                          uint32_t seen)
+{
+    struct tn__fd *f = tn__fdtab_peek(l, op->fd);
+
+    if (!f || !(f->flags & TN__FD_TRACKED) || f->turns != seen)
+        return -EAGAIN;
+    f->ready &= (uint8_t)~bit_of(op);
+    op->mode = TN__OP_WAKE;
+    return park(l, op);
+}
+#endif
+
 long tn__loop_submit(struct tn__loop *l, struct tn__op *op)
 {
     struct tn__fd *f = tn__fdtab_peek(l, op->fd);
@@ -188,7 +223,7 @@ long tn__loop_submit(struct tn__loop *l, struct tn__op *op)
 
     op->is_done = 0;
     op->is_parked = 0;
-    if (op->mode & TN__OP_NOTRY)
+    if ((op->mode & TN__OP_NOTRY) || op->code == TN__OP_CLOSE)
         return park(l, op);
     if (!(op->mode & TN__OP_NOWAIT) && f && op->code != TN__OP_POLL) {
         bool is_early = is_tracked ? !(f->ready & bit_of(op))
@@ -243,8 +278,13 @@ static void serve(struct tn__loop *l, struct tn__fd *f, struct tn__list *list,
     f->ready |= (uint8_t)bit;
     while (!tn__list_is_empty(list) && (f->ready & bit)) {
         struct tn__op *op = TN_CONTAINER(list->next, struct tn__op, link);
-        long r = tn__op_try(op, f);
+        long r;
 
+        if (op->mode & TN__OP_WAKE) {
+            complete(l, op, -EAGAIN);
+            continue;
+        }
+        r = tn__op_try(op, f);
         if (r == -EAGAIN) {
             f->ready &= (uint8_t)~bit;
             break;
@@ -266,6 +306,8 @@ static void serve_pollers(struct tn__loop *l, struct tn__fd *f, int events,
         long r = events & (op->flags | POLLHUP | POLLERR);
 
         n = n->next;
+        if (op->code == TN__OP_CLOSE)
+            continue;
         if (!is_fresh || (op->flags & ~EVENTS))
             r = tn__op_try(op, f);
         if (r != 0 && r != -EAGAIN)
@@ -290,10 +332,11 @@ void tn__fdtab_event(struct tn__loop *l, int fd, struct tn__fd *f, int events)
 {
     bool is_fresh = tn__list_is_empty(&f->in) && tn__list_is_empty(&f->out);
 
+    turn(f);
     if (events & HUP_EVENTS)
         f->flags |= TN__FD_HUP;
     if (events & POLLPRI)
-        f->flags |= TN__FD_URGENT;
+        f->flags |= TN__FD_MARKS;
     if (events & (POLLIN | POLLPRI | HUP_EVENTS))
         serve(l, f, &f->in, POLLIN);
     if (events & (POLLOUT | POLLHUP | POLLERR))
@@ -317,9 +360,12 @@ int tn__fd_track(struct tn__loop *l, int fd, int flags, enum tn__fd_kind kind)
      * thread and be a new file, which must be learnt and registered again. */
     if (f->flags & TN__FD_REGISTERED)
         l->ops->disarm(l, fd, f);
+    turn(f);
     f->flags = (uint8_t)(TN__FD_TRACKED | flags);
     f->kind = (uint8_t)kind;
-    f->ready = POLLIN | POLLOUT;
+    /* Those who wait already stay the first. */
+    f->ready = (tn__list_is_empty(&f->in) ? POLLIN : 0) |
+               (tn__list_is_empty(&f->out) ? POLLOUT : 0);
     return is_idle(f) ? 0 : l->ops->arm(l, fd, f, tn__fdtab_wanted(f));
 }
 
@@ -332,10 +378,29 @@ void tn__fd_closing(struct tn__loop *l, int fd)
     fail_all(l, f, -EBADF);
     if (f->flags & TN__FD_REGISTERED)
         l->ops->disarm(l, fd, f);
+    turn(f);
     f->generation++;
     f->flags = 0;
     f->kind = TN__KIND_UNKNOWN;
     f->ready = POLLIN | POLLOUT;
+}
+
+void tn__fd_shut(struct tn__loop *l, int fd, int events)
+{
+    struct tn__fd *f = fd < 0 ? NULL : tn__fdtab_peek(l, fd);
+
+    if (!f)
+        return;
+    turn(f);
+    if (f->flags & TN__FD_TRACKED)
+        f->flags |= TN__FD_HUP;
+    if (events & POLLIN)
+        serve(l, f, &f->in, POLLIN);
+    if (events & POLLOUT)
+        serve(l, f, &f->out, POLLOUT);
+    serve_pollers(l, f, 0, false);
+    if (!(f->flags & TN__FD_TRACKED) && is_idle(f))
+        l->ops->disarm(l, fd, f);
 }
 
 void tn__fd_made(struct tn__loop *l, int fd)

@@ -24,16 +24,31 @@ int tn__loop_open(struct tn__loop *l, const struct tn__loop_ops *ops)
     return r;
 }
 
+static void drop_chunks(struct tn__loop *l)
+{
+    for (uint32_t i = 0; i < l->chunks_end; i++) {
+        if (l->chunks[i])
+            tn__sys_unmap(l->chunks[i], TN__FD_CHUNK * sizeof *l->chunks[i]);
+        l->chunks[i] = NULL;
+    }
+    l->chunks_end = 0;
+}
+
 void tn__loop_close(struct tn__loop *l)
 {
     TN_ASSERT(l->n_parked == 0);
     l->ops->close(l);
-    for (int i = 0; i < TN__FD_CHUNKS; i++)
-        if (l->chunks[i])
-            tn__sys_unmap(l->chunks[i],
-                          TN__FD_CHUNK * sizeof *l->chunks[i]);
+    drop_chunks(l);
     tn__sys_unmap(l->chunks, TN__FD_CHUNKS * sizeof l->chunks[0]);
     l->chunks = NULL;
+}
+
+void tn__loop_forget(struct tn__loop *l)
+{
+    drop_chunks(l);
+    l->n_parked = l->n_armed = 0;
+    l->n_stale = 0;
+    l->wake_pending = 0;
 }
 
 /* wake() for the back ends that sleep on an eventfd. One write is enough until

@@ -22,6 +22,7 @@ struct tn__loop;
 struct sockaddr;
 struct iovec;
 struct msghdr;
+struct mmsghdr;
 
 /* submit() has parked the operation; complete() will be called. */
 #define TN__PENDING (-4095L)
@@ -33,18 +34,25 @@ enum tn__op_code {
     TN__OP_SENDTO,  /* buf, len, flags, addr, addr_n */
     TN__OP_RECVMSG, /* msg, flags */
     TN__OP_SENDMSG, /* msg, flags */
+    TN__OP_RECVMMSG, /* msgs, len, flags */
+    TN__OP_SENDMMSG, /* msgs, len, flags */
+    TN__OP_SENDFILE, /* flags: descriptor of the file; at, len */
     TN__OP_READ,    /* buf, len */
     TN__OP_WRITE,   /* buf, len */
     TN__OP_READV,   /* iov, len */
     TN__OP_WRITEV,  /* iov, len */
     TN__OP_ACCEPT,  /* addr, addr_len, flags (of accept4) */
     TN__OP_CONNECT, /* after connect() gave -EINPROGRESS: await the verdict */
-    TN__OP_POLL     /* flags: poll(2) events; the result is revents */
+    TN__OP_POLL,    /* flags: poll(2) events; the result is revents */
+    TN__OP_CLOSE    /* parks until tn__fd_closing(), for one who waits for
+                     * something that the kernel does not tell */
 };
 
 enum {
     TN__OP_NOWAIT = 1, /* never park: -EAGAIN; always makes the system call */
-    TN__OP_NOTRY = 2   /* of a TN__OP_POLL: poll() has just said no; park */
+    TN__OP_NOTRY = 2,  /* of a TN__OP_POLL: poll() has just said no; park */
+    TN__OP_WAKE = 4    /* parked by tn__loop_park_unless(): on an event it is
+                        * not tried, but completed with -EAGAIN */
 };
 
 struct tn__op {
@@ -60,6 +68,8 @@ struct tn__op {
         void *buf;
         const struct iovec *iov;
         struct msghdr *msg;
+        struct mmsghdr *msgs;
+        off_t *at; /* where in the file; NULL: at its own offset */
     };
     size_t len;
     struct sockaddr *addr;
@@ -77,7 +87,9 @@ enum {
     TN__FD_REGISTERED = 4, /* in the back end's set */
     TN__FD_STREAM = 8,     /* a stream socket: a short read means drained */
     TN__FD_HUP = 16,       /* RDHUP, HUP or ERR was reported */
-    TN__FD_URGENT = 32     /* out-of-band data was seen: no short-read rule */
+    TN__FD_MARKS = 32      /* a read may stop where more follows, at a mark:
+                            * out-of-band data was seen, or it is a unix
+                            * socket; no short-read rule */
 };
 
 /* What kind of thing a tracked descriptor is. */
@@ -100,7 +112,14 @@ struct tn__fd {
     uint8_t flags;        /* TN__FD_* */
     uint8_t kind;         /* enum tn__fd_kind */
     uint8_t armed;        /* for ev: POLLIN | POLLOUT asked for */
+#ifdef TN_ENGINE
+    uint32_t turns;       /* raised by each event, and whenever else those who
+                           * wait should look again; atomic, for those who try
+                           * calls while others are in the loop */
+    uint32_t drained_at;  /* atomic: at this turn it was drained of input */
+#else
     void *backend;        /* the back end's own */
+#endif
 };
 
 enum { TN__FD_CHUNK = 1024, TN__FD_CHUNKS = 65536 };
@@ -129,6 +148,8 @@ struct tn__loop {
     void (*complete)(struct tn__op *op); /* the hub's: is_done was just set */
     void *owner;                         /* the hub */
     struct tn__fd **chunks;              /* owned mapping: table of tables */
+    uint32_t chunks_end;                 /* none at or behind this index: what
+                                          * is there need not be touched */
     uint32_t n_parked;                   /* operations parked */
     uint32_t n_armed;                    /* descriptors registered */
     uint64_t n_stale;                    /* events of descriptors gone */
@@ -141,7 +162,11 @@ struct tn__loop {
 };
 
 extern const struct tn__loop_ops tn__loop_epoll;
-#ifndef TN_ENGINE
+#ifdef TN_ENGINE
+/* In a forked child: a set of its own, after tn__loop_forget(). 0 or a negative
+ * errno. */
+int tn__loop_epoll_in_child(struct tn__loop *l);
+#else
 extern const struct tn__loop_ops tn__loop_sim;
 # ifdef TN_HAVE_LIBEV
 extern const struct tn__loop_ops tn__loop_ev;
@@ -152,9 +177,20 @@ extern const struct tn__loop_ops tn__loop_ev;
 int tn__loop_open(struct tn__loop *l, const struct tn__loop_ops *ops);
 void tn__loop_close(struct tn__loop *l);
 
+/* Forget all descriptors and whoever is parked on them, without a word to
+ * anybody: in a forked child. */
+void tn__loop_forget(struct tn__loop *l);
+
 /* Do the operation: its result (0 or more, or a negative errno), or TN__PENDING
  * when it was parked. Without TN__OP_NOWAIT it never returns -EAGAIN. */
 long tn__loop_submit(struct tn__loop *l, struct tn__op *op);
+
+#ifdef TN_ENGINE
+/* Park an operation that has just been tried, with -EAGAIN, since `turns` of
+ * its tracked descriptor was `seen`. -EAGAIN: it has changed, try again. */
+long tn__loop_park_unless(struct tn__loop *l, struct tn__op *op,
+                          uint32_t seen);
+#endif
 
 /* Take a parked operation back. Nothing happens to one that is done. */
 void tn__loop_cancel(struct tn__loop *l, struct tn__op *op);
@@ -187,6 +223,10 @@ void tn__fd_made(struct tn__loop *l, int fd);
  * close itself. */
 void tn__fd_closing(struct tn__loop *l, int fd);
 
+/* shutdown() has just ended directions of `fd` (POLLIN, POLLOUT): those parked
+ * try again, for the kernel does not always tell. */
+void tn__fd_shut(struct tn__loop *l, int fd, int events);
+
 /* Visit each entry that has parked operations or is registered. */
 void tn__fdtab_each(struct tn__loop *l,
                     void (*fn)(struct tn__loop *l, int fd, struct tn__fd *f));
@@ -202,7 +242,7 @@ enum tn__fd_kind tn__fd_kind_of(int fd);
 void tn__fd_learn(int fd, struct tn__fd *f);
 
 /* op.c: a read or write of no bytes: whatever the descriptor's state, it is
- * done at once. */
+ * done at once (but for an empty datagram, which may find no room). */
 bool tn__op_is_nothing(const struct tn__op *op);
 
 /* op.c: make the system call of `op` once. -EAGAIN when it would wait. */

@@ -162,6 +162,17 @@ static bool is_lost(struct tn__loop *l)
     return tn__sys_epoll_ctl(l->ep, EPOLL_CTL_MOD, l->wake_fd, &event) < 0;
 }
 
+#ifdef TN_ENGINE
+int tn__loop_epoll_in_child(struct tn__loop *l)
+{
+    if (!is_lost(l)) {
+        tn__sys_close(l->wake_fd);
+        tn__sys_close(l->ep);
+    }
+    return start_anew(l);
+}
+#endif
+
 static int epoll_arm(struct tn__loop *l, int fd, struct tn__fd *f, int events)
 {
     int r = try_arm(l, fd, f, events);
@@ -196,6 +207,7 @@ static int epoll_poll(struct tn__loop *l, tn_time until)
 {
     struct epoll_event events[EVENTS_MAX];
     int64_t span = -1;
+    int ep = l->ep;
     long n;
 
     if (until == TN_NOWAIT) {
@@ -205,9 +217,9 @@ static int epoll_poll(struct tn__loop *l, tn_time until)
 
         span = until > now ? until - now : 0;
     }
-    n = tn__sys_epoll_wait(l->ep, events, EVENTS_MAX, span);
-    if (n == -EBADF || n == -EINVAL)
-        return start_anew(l);
+    n = tn__sys_epoll_wait(ep, events, EVENTS_MAX, span);
+    if (n == -EBADF || n == -EINVAL) /* or it was moved away from there */
+        return l->ep == ep ? start_anew(l) : 0;
     if (n < 0)
         return (int)n;
     for (long i = 0; i < n; i++)

@@ -36,11 +36,14 @@ struct backend {
     struct ev_loop *ev;    /* owned */
     struct ev_async wake;  /* always active: it also keeps ev_run() waiting */
     struct ev_timer until; /* active during a poll that has an end */
+    struct tn__list watchers; /* all: the table of descriptors is a mapping,
+                               * where no leak checker looks */
 };
 
 /* The watcher of a descriptor: tn__fd.backend, owned. */
 struct watcher {
     struct ev_io io; /* io.data is the struct tn__loop */
+    struct tn__list link;
     int fd;
 };
 
@@ -101,8 +104,11 @@ static void on_io(struct ev_loop *ev, struct ev_io *io, int revents)
         events |= POLLIN;
     if (revents & EV_WRITE)
         events |= POLLOUT;
-    if (revents & EV_ERROR) { /* not open: libev has stopped it */
+    if (revents & EV_ERROR) {
+        /* Not open, or the kernel had no memory: libev has stopped it, and
+         * takes it for unchanged if it is started again. */
         events |= POLLERR;
+        ev_io_set(&w->io, w->fd, 0);
         f->armed = 0;
     } else if (!tn__list_is_empty(&f->poll)) {
         events = ask(w->fd);
@@ -117,9 +123,12 @@ static void on_io(struct ev_loop *ev, struct ev_io *io, int revents)
 /* Also beside others who wait for what libev knows: they may leave first. */
 static bool is_told_all(const struct tn__fd *f)
 {
-    for (struct tn__list *n = f->poll.next; n != &f->poll; n = n->next)
-        if (!ev_events(TN_CONTAINER(n, struct tn__op, link)->flags))
+    for (struct tn__list *n = f->poll.next; n != &f->poll; n = n->next) {
+        struct tn__op *op = TN_CONTAINER(n, struct tn__op, link);
+
+        if (op->code == TN__OP_POLL && !ev_events(op->flags))
             return false;
+    }
     return true;
 }
 
@@ -137,6 +146,7 @@ static int ev_arm(struct tn__loop *l, int fd, struct tn__fd *f, int events)
         ev_io_init(&w->io, on_io, fd, 0);
         w->io.data = l;
         w->fd = fd;
+        tn__list_insert(&b->watchers, &w->link);
         f->backend = w;
         f->flags |= TN__FD_REGISTERED;
         f->armed = 0;
@@ -160,6 +170,7 @@ static void ev_disarm(struct tn__loop *l, int fd, struct tn__fd *f)
     if (!(f->flags & TN__FD_REGISTERED))
         return;
     ev_io_stop(b->ev, &w->io);
+    tn__list_remove(&w->link);
     free(w);
     f->backend = NULL;
     f->armed = 0;
@@ -180,6 +191,7 @@ static int ev_open(struct tn__loop *l)
         free(b);
         return -EMFILE;
     }
+    tn__list_init(&b->watchers);
     ev_async_init(&b->wake, on_wake);
     ev_async_start(b->ev, &b->wake);
     ev_timer_init(&b->until, on_until, 0., 0.);

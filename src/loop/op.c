@@ -30,21 +30,24 @@ enum tn__fd_kind tn__fd_kind_of(int fd)
     return TN__KIND_NOWAIT; /* until it says that it cannot */
 }
 
-static bool is_stream(int fd)
+static int option_of(int fd, int name)
 {
-    int type = 0;
-    unsigned len = sizeof type;
+    int value = -1;
+    unsigned len = sizeof value;
 
-    return tn__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-           type == SOCK_STREAM;
+    return tn__sys_getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value
+                                                                       : -1;
 }
 
 void tn__fd_learn(int fd, struct tn__fd *f)
 {
     if (f->kind == TN__KIND_UNKNOWN)
         f->kind = (uint8_t)tn__fd_kind_of(fd);
-    if (f->kind == TN__KIND_SOCKET && is_stream(fd))
-        f->flags |= TN__FD_STREAM;
+    if (f->kind != TN__KIND_SOCKET || option_of(fd, SO_TYPE) != SOCK_STREAM)
+        return;
+    f->flags |= TN__FD_STREAM;
+    if (option_of(fd, SO_DOMAIN) == AF_UNIX)
+        f->flags |= TN__FD_MARKS;
 }
 
 static long poll_one(int fd, int events)
@@ -85,10 +88,10 @@ static bool is_vector(const struct tn__op *op)
 
 bool tn__op_is_nothing(const struct tn__op *op)
 {
-    if (op->code == TN__OP_READ || op->code == TN__OP_WRITE)
-        return op->len == 0;
     if (!is_vector(op))
-        return false;
+        return op->len == 0 &&
+               (op->code == TN__OP_READ || op->code == TN__OP_WRITE ||
+                op->code == TN__OP_SEND || op->code == TN__OP_SENDFILE);
     for (size_t i = 0; i < op->len && i < IOV_MAX; i++)
         if (op->iov[i].iov_len)
             return false;
@@ -196,6 +199,23 @@ static long transfer(const struct tn__op *op, struct tn__fd *f)
     }
 }
 
+/* The file is read at once, from wherever it is. `out` may block: then it gets
+ * O_NONBLOCK for the time of the call. */
+static long send_file(const struct tn__op *op, const struct tn__fd *f)
+{
+    bool is_ours = f && (f->flags & TN__FD_NONBLOCK);
+    long flags = is_ours ? O_NONBLOCK : tn__sys_fcntl(op->fd, F_GETFL, 0), r;
+
+    if (flags < 0)
+        return flags;
+    if (!(flags & O_NONBLOCK))
+        tn__sys_fcntl(op->fd, F_SETFL, flags | O_NONBLOCK);
+    r = tn__sys_sendfile(op->fd, op->flags, op->at, op->len);
+    if (!(flags & O_NONBLOCK))
+        tn__sys_fcntl(op->fd, F_SETFL, flags);
+    return r;
+}
+
 static long accept_one(const struct tn__op *op, const struct tn__fd *f)
 {
     bool is_ours = f && (f->flags & TN__FD_NONBLOCK);
@@ -241,6 +261,14 @@ long tn__op_try(struct tn__op *op, struct tn__fd *f)
         return tn__sys_recvmsg(op->fd, op->msg, op->flags | MSG_DONTWAIT);
     case TN__OP_SENDMSG:
         return tn__sys_sendmsg(op->fd, op->msg, op->flags | MSG_DONTWAIT);
+    case TN__OP_RECVMMSG:
+        return tn__sys_recvmmsg(op->fd, op->msgs, (unsigned)op->len,
+                                op->flags | MSG_DONTWAIT);
+    case TN__OP_SENDMMSG:
+        return tn__sys_sendmmsg(op->fd, op->msgs, (unsigned)op->len,
+                                op->flags | MSG_DONTWAIT);
+    case TN__OP_SENDFILE:
+        return send_file(op, f);
     case TN__OP_ACCEPT:
         return accept_one(op, f);
     case TN__OP_CONNECT:

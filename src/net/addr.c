@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* net/addr.c - numeric addresses from text, and the sockets made with them. */
+/* net/addr.c - numeric addresses from text, sockets, and listening at them. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <tendril/net.h>
 #include <unistd.h>
 
+#include "base/own.h"
+#include "base/sized.h"
 #include "base/sys.h"
 #include "hub/hub.h"
 #include "net/fd.h"
@@ -107,6 +110,8 @@ int tn_addr_parse(const char *text, struct sockaddr_storage *ret_addr,
         if (n >= 2 && text[0] == '[' && colon[-1] == ']') {
             start++;
             n -= 2;
+            if (!memchr(start, ':', n))
+                return -EINVAL; /* brackets are for IPv6 */
         } else if (memchr(text, ':', n)) {
             return -EINVAL; /* an IPv6 address without brackets */
         }
@@ -125,74 +130,134 @@ int tn_addr_parse(const char *text, struct sockaddr_storage *ret_addr,
     return 0;
 }
 
-/* A socket for an address, as tendril's. */
-static int open_socket(int family)
+int tn__net_socket(int domain, int type, int protocol)
 {
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int r;
+    int err_before = errno, r;
+    int fd = socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 
     if (fd < 0)
-        return -errno;
-    r = tn__net_own(fd);
-    if (r < 0) {
-        close(fd);
-        return r;
-    }
-    return fd;
+        fd = -errno;
+    errno = err_before;
+    r = fd < 0 ? fd : tn__net_own(fd);
+    if (r < 0 && fd >= 0)
+        tn_close(fd);
+    return r < 0 ? r : fd;
 }
 
-static int bind_and_listen(int fd, const struct sockaddr_storage *addr,
-                           socklen_t len, int backlog)
+int tn_socket(int domain, int type, int protocol)
 {
-    int on = 1, off = 0;
+    return tn__net_socket(domain, type, protocol);
+}
 
-    if (addr->ss_family != AF_UNIX &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+/* ---- listening ---- */
+
+static int set_option(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+/* Nobody listens at the unix socket of this path: a connection to it is
+ * refused. */
+static bool is_dead(const struct sockaddr_un *un, socklen_t len)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool is_refused;
+
+    if (fd < 0)
+        return false;
+    is_refused = TN_OWN(connect(fd, (const struct sockaddr *)un, len)) < 0 &&
+                 errno == ECONNREFUSED;
+    close(fd);
+    return is_refused;
+}
+
+/* Remove the socket that one who has ended has left at the path. */
+static void remove_dead(const struct sockaddr_un *un, socklen_t len)
+{
+    struct stat before, now;
+
+    if (un->sun_path[0] == '\0' || lstat(un->sun_path, &before) < 0 ||
+        !S_ISSOCK(before.st_mode) || !is_dead(un, len))
+        return;
+    /* Another may have replaced it meanwhile. */
+    if (lstat(un->sun_path, &now) == 0 && now.st_ino == before.st_ino &&
+        now.st_dev == before.st_dev)
+        unlink(un->sun_path);
+}
+
+static int bind_unix(int fd, const struct sockaddr_un *un, socklen_t len,
+                     const struct tn_listen_options *options)
+{
+    const struct sockaddr *addr = (const struct sockaddr *)un;
+    bool has_mode = options->mode >= 0 && un->sun_path[0] != '\0';
+    int r;
+
+    /* Before it has a name: it is never open to more than it shall be. */
+    if (has_mode && fchmod(fd, (mode_t)options->mode) < 0)
         return -errno;
-    if (addr->ss_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(fd, (const struct sockaddr *)addr, len) < 0 ||
-        listen(fd, backlog) < 0)
-        return -errno;
-    return 0;
+    r = bind(fd, addr, len) < 0 ? -errno : 0;
+    if (r == -EADDRINUSE && (options->flags & TN_LISTEN_REPLACE_DEAD)) {
+        remove_dead(un, len);
+        r = bind(fd, addr, len) < 0 ? -errno : 0;
+    }
+    /* The umask has taken from it. */
+    if (r == 0 && has_mode && chmod(un->sun_path, (mode_t)options->mode) < 0) {
+        r = -errno;
+        unlink(un->sun_path);
+    }
+    return r;
+}
+
+static int bind_inet(int fd, const struct sockaddr *addr, socklen_t len,
+                     int flags)
+{
+    int r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+    if (r == 0 && (flags & TN_LISTEN_REUSEPORT))
+        r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (r == 0 && addr->sa_family == AF_INET6)
+        r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+                       !!(flags & TN_LISTEN_V6ONLY));
+    if (r == 0 && bind(fd, addr, len) < 0)
+        r = -errno;
+    return r;
+}
+
+int tn_listen_with(const char *addr, const struct tn_listen_options *options)
+{
+    struct tn_listen_options full = TN_LISTEN_OPTIONS;
+    struct sockaddr_storage at;
+    socklen_t len;
+    int r, fd, err_before = errno;
+
+    r = tn__sized_read(&full, sizeof full, options);
+    if (r < 0 || full.mode > 07777)
+        return -EINVAL;
+    r = tn_addr_parse(addr, &at, &len);
+    fd = r < 0 ? r : tn__net_socket(at.ss_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    if (at.ss_family == AF_UNIX)
+        r = bind_unix(fd, (const struct sockaddr_un *)&at, len, &full);
+    else
+        r = bind_inet(fd, (const struct sockaddr *)&at, len, full.flags);
+    if (r == 0 && listen(fd, full.backlog) < 0) {
+        r = -errno;
+        if (at.ss_family == AF_UNIX) /* it is dead */
+            unlink(((struct sockaddr_un *)&at)->sun_path);
+    }
+    if (r < 0)
+        tn_close(fd);
+    errno = err_before;
+    return r < 0 ? r : fd;
 }
 
 int tn_listen(const char *addr, int backlog)
 {
-    struct sockaddr_storage at;
-    socklen_t len;
-    int r = tn_addr_parse(addr, &at, &len), fd, err_before = errno;
+    struct tn_listen_options options = TN_LISTEN_OPTIONS;
 
-    if (r < 0)
-        return r;
-    fd = open_socket(at.ss_family);
-    if (fd >= 0) {
-        r = bind_and_listen(fd, &at, len, backlog);
-        if (r < 0)
-            tn_close(fd);
-    }
-    errno = err_before;
-    return fd < 0 ? fd : r < 0 ? r : fd;
-}
-
-int tn_dial(const char *addr, tn_time deadline)
-{
-    struct sockaddr_storage at;
-    socklen_t len;
-    int r = tn_addr_parse(addr, &at, &len), fd, err_before = errno;
-
-    if (r < 0)
-        return r;
-    fd = open_socket(at.ss_family);
-    errno = err_before;
-    if (fd < 0)
-        return fd;
-    r = tn_connect(fd, (struct sockaddr *)&at, len, deadline);
-    if (r < 0) {
-        tn_close(fd);
-        return r;
-    }
-    return fd;
+    options.backlog = backlog;
+    return tn_listen_with(addr, &options);
 }
 
 static int adopt_both(int fds[2], int ret_fds[2])
@@ -215,8 +280,8 @@ int tn_socketpair(int domain, int type, int protocol, int ret_fds[2])
 {
     int fds[2], err_before = errno, r;
 
-    if (socketpair(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol,
-                   fds) < 0) {
+    if (socketpair(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol, fds) <
+        0) {
         r = -errno;
         errno = err_before;
         return r;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* run/action.c - what the program wants done about each signal.
  *
- * The kernel gets our handler wherever the program has one, with an empty mask
- * and SA_NODEFER: masks are ours to keep (mask.c). SA_RESTART is not passed on
- * either: a raw call of ours must come back when a signal was recorded, and
- * dispatch.c makes it again. Default actions and SIG_IGN stay with the kernel,
- * so exit status, core files and job control are as without us. */
+ * The kernel gets our handler wherever the program has one, with everything
+ * blocked until we have looked: masks are ours to keep (mask.c). SA_RESTART is
+ * not passed on: a raw call of ours must come back when a signal was recorded,
+ * and dispatch.c makes it again. Default actions and SIG_IGN stay with the
+ * kernel, so exit status, core files and job control are as without us; only
+ * SIGSEGV and SIGBUS are always ours (fault.c). */
 #include "run/run.h"
 
 #define SA_RESTORER_FLAG 0x04000000ul
+
+static tn__run_set watched_too; /* signals of timers for one thread */
 
 static struct tn__run_action actions[TN__RUN_SIGNALS + 1];
 
@@ -52,18 +55,43 @@ static bool is_watched(int sig)
            (watched & tn__run_bit(sig));
 }
 
+/* The engine's own, which it always has a handler for in the kernel, and passes
+ * on if they are not its. */
+static bool is_engines(int sig)
+{
+    return sig == SIGSYS || sig == TN__RUN_QUANTUM_SIGNAL;
+}
+
+/* Our handler stands in front of the default action, or of none. */
+static bool is_ours(int sig)
+{
+    return sig == SIGSEGV || sig == SIGBUS || is_watched(sig) ||
+           (watched_too & tn__run_bit(sig));
+}
+
 /* Give the kernel what follows from what the program wants. */
 static long load(int sig)
 {
     static const unsigned long keep = SA_ONSTACK | SA_NOCLDSTOP | SA_NOCLDWAIT;
     struct tn__run_action a = actions[sig];
 
-    if (is_function(&a) || is_watched(sig)) {
+    if (is_function(&a) || is_ours(sig)) {
         a.handler = (void *)tn__run_on_signal;
         a.flags = (a.flags & keep) | SA_SIGINFO | SA_NODEFER;
-        a.mask = 0;
+        a.mask = TN__RUN_BLOCKED;
     }
     return tn__run_action_load(sig, &a);
+}
+
+void tn__run_action_renew(int sig)
+{
+    load(sig);
+}
+
+void tn__run_action_watch(int sig)
+{
+    watched_too |= tn__run_bit(sig);
+    load(sig);
 }
 
 void tn__run_actions_init(void)
@@ -71,17 +99,35 @@ void tn__run_actions_init(void)
     for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++) {
         tn__raw4(SYS_rt_sigaction, sig, 0, (long)&actions[sig],
                  sizeof actions[sig].mask);
-        if (sig != SIGSYS && is_watched(sig))
+        if (!is_engines(sig) && is_ours(sig))
             load(sig);
     }
+}
+
+void tn__run_actions_unwatch(void)
+{
+    for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++)
+        if (actions[sig].handler == (void *)SIG_DFL && !is_engines(sig))
+            load(sig);
 }
 
 void tn__run_actions_go_native(void)
 {
     for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++)
-        if (is_function(&actions[sig]) || is_watched(sig) || sig == SIGSYS)
+        if (is_function(&actions[sig]) || is_ours(sig) || is_engines(sig))
             tn__raw4(SYS_rt_sigaction, sig, (long)&actions[sig], 0,
                      sizeof actions[sig].mask);
+}
+
+static bool is_ignored(int sig)
+{
+    static const tn__run_set by_default =
+        1ull << (SIGCHLD - 1) | 1ull << (SIGCONT - 1) | 1ull << (SIGURG - 1) |
+        1ull << (SIGWINCH - 1);
+
+    return actions[sig].handler == (void *)SIG_IGN ||
+           (actions[sig].handler == (void *)SIG_DFL &&
+            (by_default & tn__run_bit(sig)));
 }
 
 long tn__run_rt_sigaction(struct tn__run_call *c)
@@ -89,24 +135,27 @@ long tn__run_rt_sigaction(struct tn__run_call *c)
     int sig = (int)c->a[0];
     const struct tn__run_action *wanted = (const void *)c->a[1];
     struct tn__run_action *old = (void *)c->a[2];
-    struct tn__run_action before;
+    struct tn__run_action before, given;
     long r;
 
     if (c->a[3] != sizeof before.mask || sig < 1 || sig > TN__RUN_SIGNALS ||
         sig == SIGKILL || sig == SIGSTOP)
         return tn__run_kernel(c);
+    if (wanted && tn__run_copy(&given, wanted, sizeof given) < 0)
+        return -EFAULT;
     before = actions[sig];
     if (wanted) {
-        actions[sig] = *wanted;
-        actions[sig].mask &= ~(tn__run_bit(SIGSYS) | tn__run_bit(SIGKILL) |
-                               tn__run_bit(SIGSTOP));
-        r = sig == SIGSYS ? 0 : load(sig);
+        actions[sig] = given;
+        actions[sig].mask &= ~(tn__run_bit(SIGKILL) | tn__run_bit(SIGSTOP));
+        r = is_engines(sig) ? 0 : load(sig);
         if (r < 0) {
             actions[sig] = before;
             return r;
         }
+        if (is_ignored(sig)) {
+            tn__run_signals_drain();
+            tn__run_signal_discard(sig);
+        }
     }
-    if (old)
-        *old = before;
-    return 0;
+    return old ? tn__run_copy(old, &before, sizeof before) : 0;
 }

@@ -17,52 +17,69 @@ static bool is_on(const stack_t *alt, const ucontext_t *uc)
            sp < (char *)alt->ss_sp + alt->ss_size;
 }
 
-static void load(struct tn__run_green *green)
+bool tn__run_is_on_altstack(const struct tn__run_green *green)
+{
+    return is_on(&green->alt, NULL);
+}
+
+static long load(struct tn__run_green *green)
 {
     stack_t alt = green->alt;
+    long r;
 
+    tn__run_altstack_forget(green);
     if (!alt.ss_sp)
         alt.ss_flags = SS_DISABLE;
     /* It fails while we run on the one that is loaded; then nothing is lost,
      * since that is this green thread's own. */
-    tn__raw3(SYS_sigaltstack, (long)&alt, 0, 0);
-    tn__run.alt_owner = alt.ss_sp ? green : NULL;
+    r = tn__raw3(SYS_sigaltstack, (long)&alt, 0, 0);
+    if (r == 0)
+        tn__run_here()->alt_owner = alt.ss_sp ? green : NULL;
+    return r;
 }
 
 void tn__run_altstack_load(struct tn__run_green *green)
 {
-    if (tn__run.alt_owner == (green->alt.ss_sp ? green : NULL))
+    if (tn__run_here()->alt_owner == (green->alt.ss_sp ? green : NULL))
         return;
     load(green);
+}
+
+static long change(struct tn__run_green *green, stack_t alt)
+{
+    stack_t before = green->alt;
+    long r;
+
+    if (alt.ss_flags & SS_DISABLE)
+        alt = (stack_t){.ss_flags = SS_DISABLE};
+    else if (alt.ss_size < 2048 && green != tn__run.main)
+        return -ENOMEM;
+    green->alt = alt;
+    r = load(green); /* EINVAL and ENOMEM are the kernel's to find */
+    if (r < 0)
+        green->alt = before;
+    return r;
 }
 
 long tn__run_sigaltstack(struct tn__run_call *c)
 {
     struct tn__run_green *green = tn__run_self();
-    const stack_t *wanted = (const void *)c->a[0];
-    stack_t *old = (void *)c->a[1];
-    stack_t before = green->alt;
+    stack_t alt, before = green->alt;
     bool is_there = is_on(&before, c->uc);
+    long r = 0;
 
     if (!before.ss_sp)
         before.ss_flags = SS_DISABLE;
     else if (is_there)
         before.ss_flags |= SS_ONSTACK;
-    if (wanted) {
-        stack_t alt = *wanted;
-
-        if (is_there)
-            return -EPERM;
-        if (alt.ss_flags & SS_DISABLE)
-            alt = (stack_t){.ss_flags = SS_DISABLE};
-        else if (alt.ss_size < 2048)
-            return -ENOMEM;
-        green->alt = alt;
-        load(green);
+    if (c->a[0]) {
+        if (tn__run_copy(&alt, (const void *)c->a[0], sizeof alt) < 0)
+            return -EFAULT;
+        r = is_there ? -EPERM : change(green, alt);
     }
-    if (old)
-        *old = before;
-    return 0;
+    if (r == 0 && c->a[1])
+        r = tn__run_copy((void *)c->a[1], &before, sizeof before);
+    return r;
 }
 
 /* The program returns from a signal frame by itself (our handlers return by

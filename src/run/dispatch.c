@@ -6,10 +6,10 @@
  * this green thread are delivered (signal.c), on its stack and outside of the
  * engine, and then the call is made again if Linux would do so.
  *
- * `in_engine` is one flag for all green threads: whoever is resumed inside the
- * engine finds it set, since whoever left did not clear it, and clears it when
- * it goes back to the program. */
-#include "run/run.h"
+ * `in_engine` is one flag for all on a kernel thread: whoever is resumed inside
+ * the engine finds it set, since whoever left did not clear it, and clears it
+ * when it goes back to the program. */
+#include "run/patch.h"
 
 /* Interrupted by a handler, a call gives EINTR even with SA_RESTART. */
 enum { NEVER_AGAIN = 1 };
@@ -26,11 +26,70 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_writev] = {tn__run_writev, 0},
     [SYS_preadv2] = {tn__run_preadv2, 0},
     [SYS_pwritev2] = {tn__run_pwritev2, 0},
+    [SYS_pread64] = {tn__run_file_io, 0},
+    [SYS_pwrite64] = {tn__run_file_io, 0},
+    [SYS_preadv] = {tn__run_file_io, 0},
+    [SYS_pwritev] = {tn__run_file_io, 0},
+    [SYS_lseek] = {tn__run_lseek, 0},
+    [SYS_stat] = {tn__run_path, 0},
+    [SYS_lstat] = {tn__run_path, 0},
+    [SYS_access] = {tn__run_path, 0},
+    [SYS_faccessat] = {tn__run_path, 0},
+    [439] = {tn__run_path, 0}, /* faccessat2 */
+    [SYS_chdir] = {tn__run_path, 0},
+    [SYS_mkdir] = {tn__run_path, 0},
+    [SYS_mkdirat] = {tn__run_path, 0},
+    [SYS_rmdir] = {tn__run_path, 0},
+    [SYS_unlink] = {tn__run_path, 0},
+    [SYS_unlinkat] = {tn__run_path, 0},
+    [SYS_rename] = {tn__run_path, 0},
+    [SYS_renameat] = {tn__run_path, 0},
+    [SYS_renameat2] = {tn__run_path, 0},
+    [SYS_link] = {tn__run_path, 0},
+    [SYS_linkat] = {tn__run_path, 0},
+    [SYS_symlink] = {tn__run_path, 0},
+    [SYS_symlinkat] = {tn__run_path, 0},
+    [SYS_readlink] = {tn__run_path, 0},
+    [SYS_readlinkat] = {tn__run_path, 0},
+    [SYS_chmod] = {tn__run_path, 0},
+    [SYS_fchmodat] = {tn__run_path, 0},
+    [SYS_chown] = {tn__run_path, 0},
+    [SYS_lchown] = {tn__run_path, 0},
+    [SYS_fchownat] = {tn__run_path, 0},
+    [SYS_truncate] = {tn__run_path, 0},
+    [SYS_statfs] = {tn__run_path, 0},
+    [SYS_utimensat] = {tn__run_path, 0},
+    [SYS_utimes] = {tn__run_path, 0},
+    [SYS_mknod] = {tn__run_path, 0},
+    [SYS_mknodat] = {tn__run_path, 0},
+    [SYS_getxattr] = {tn__run_path, 0},
+    [SYS_lgetxattr] = {tn__run_path, 0},
+    [SYS_setxattr] = {tn__run_path, 0},
+    [SYS_listxattr] = {tn__run_path, 0},
+    [SYS_getdents] = {tn__run_file_ask, 0},
+    [SYS_getdents64] = {tn__run_file_ask, 0},
+    [SYS_fstatfs] = {tn__run_file_ask, 0},
+    [SYS_fgetxattr] = {tn__run_file_ask, 0},
+    [SYS_fsync] = {tn__run_file_sync, 0},
+    [SYS_fdatasync] = {tn__run_file_sync, 0},
+    [SYS_sync_file_range] = {tn__run_file_sync, 0},
+    [SYS_syncfs] = {tn__run_file_sync, 0},
+    [SYS_fallocate] = {tn__run_file_sync, 0},
+    [SYS_ftruncate] = {tn__run_file_sync, 0},
+    [SYS_readahead] = {tn__run_file_sync, 0},
+    [SYS_copy_file_range] = {tn__run_file_sync, 0},
+    [SYS_sync] = {tn__run_offload_quick, 0},
+    [SYS_msync] = {tn__run_msync, 0},
+    [SYS_mlock] = {tn__run_mlock, 0},
+    [SYS_mlock2] = {tn__run_mlock, 0},
+    [SYS_mlockall] = {tn__run_mlock, 0},
     [SYS_splice] = {tn__run_splice, 0},
     [SYS_tee] = {tn__run_tee, 0},
     [SYS_vmsplice] = {tn__run_vmsplice, 0},
     [SYS_open] = {tn__run_open, 0},
     [SYS_openat] = {tn__run_openat, 0},
+    [437] = {tn__run_openat2, 0}, /* openat2 */
+    [SYS_creat] = {tn__run_creat, 0},
     [SYS_close] = {tn__run_close, 0},
     [SYS_poll] = {tn__run_poll, NEVER_AGAIN},
     [SYS_ppoll] = {tn__run_ppoll, NEVER_AGAIN},
@@ -43,6 +102,9 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_dup2] = {tn__run_dup2, 0},
     [SYS_dup3] = {tn__run_dup3, 0},
     [436] = {tn__run_close_range, 0}, /* close_range */
+    [SYS_fstat] = {tn__run_fstat, 0},
+    [SYS_newfstatat] = {tn__run_fstat, 0},
+    [SYS_statx] = {tn__run_fstat, 0},
     [SYS_fcntl] = {tn__run_fcntl, 0},
     [SYS_ioctl] = {tn__run_ioctl, 0},
     [SYS_flock] = {tn__run_flock, 0},
@@ -72,7 +134,13 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_wait4] = {tn__run_wait4, 0},
     [SYS_waitid] = {tn__run_waitid, 0},
     [SYS_futex] = {tn__run_futex, 0},
-    [449] = {tn__run_no_such_call, 0}, /* futex_waitv */
+    [SYS_munmap] = {tn__run_munmap, 0},
+    [SYS_mmap] = {tn__run_mmap, 0},
+    [SYS_mprotect] = {tn__run_mprotect, 0},
+    [449] = {tn__run_futex_waitv, 0},   /* futex_waitv */
+    [454] = {tn__run_futex_wake, 0},    /* futex_wake */
+    [455] = {tn__run_futex_wait, 0},    /* futex_wait */
+    [456] = {tn__run_futex_requeue, 0}, /* futex_requeue */
     [SYS_gettid] = {tn__run_gettid, 0},
     [SYS_set_tid_address] = {tn__run_set_tid_address, 0},
     [SYS_set_robust_list] = {tn__run_set_robust_list, 0},
@@ -80,17 +148,17 @@ static const struct entry table[TN__RUN_CALLS] = {
     [334] = {tn__run_rseq, 0}, /* rseq */
     [SYS_arch_prctl] = {tn__run_arch_prctl, 0},
     [SYS_prctl] = {tn__run_prctl, 0},
-    [SYS_sched_getaffinity] = {tn__run_sched_get, 0},
-    [SYS_sched_getparam] = {tn__run_sched_get, 0},
-    [SYS_sched_getscheduler] = {tn__run_sched_get, 0},
-    [SYS_sched_getattr] = {tn__run_sched_get, 0},
-    [SYS_sched_rr_get_interval] = {tn__run_sched_get, 0},
-    [SYS_sched_setaffinity] = {tn__run_sched_set, 0},
-    [SYS_sched_setparam] = {tn__run_sched_set, 0},
-    [SYS_sched_setscheduler] = {tn__run_sched_set, 0},
-    [SYS_sched_setattr] = {tn__run_sched_set, 0},
-    [SYS_getpriority] = {tn__run_priority, 0},
-    [SYS_setpriority] = {tn__run_priority_set, 0},
+    [SYS_sched_getaffinity] = {tn__run_sched_getaffinity, 0},
+    [SYS_sched_getparam] = {tn__run_sched_getparam, 0},
+    [SYS_sched_getscheduler] = {tn__run_sched_getscheduler, 0},
+    [SYS_sched_getattr] = {tn__run_sched_getattr, 0},
+    [SYS_sched_rr_get_interval] = {tn__run_sched_rr_get_interval, 0},
+    [SYS_sched_setaffinity] = {tn__run_sched_setaffinity, 0},
+    [SYS_sched_setparam] = {tn__run_sched_setparam, 0},
+    [SYS_sched_setscheduler] = {tn__run_sched_setscheduler, 0},
+    [SYS_sched_setattr] = {tn__run_sched_setattr, 0},
+    [SYS_getpriority] = {tn__run_getpriority, 0},
+    [SYS_setpriority] = {tn__run_setpriority, 0},
     [SYS_rt_sigaction] = {tn__run_rt_sigaction, 0},
     [SYS_rt_sigprocmask] = {tn__run_rt_sigprocmask, 0},
     [SYS_rt_sigreturn] = {tn__run_rt_sigreturn, 0},
@@ -98,21 +166,51 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_rt_sigsuspend] = {tn__run_rt_sigsuspend, NEVER_AGAIN},
     [SYS_rt_sigtimedwait] = {tn__run_rt_sigtimedwait, NEVER_AGAIN},
     [SYS_sigaltstack] = {tn__run_sigaltstack, 0},
+    [SYS_signalfd] = {tn__run_signalfd, 0},
+    [SYS_signalfd4] = {tn__run_signalfd, 0},
+    [SYS_clock_gettime] = {tn__run_clock_gettime, 0},
+    [SYS_clock_getres] = {tn__run_clock_getres, 0},
+    [SYS_getrusage] = {tn__run_getrusage, 0},
+    [SYS_timer_create] = {tn__run_timer_create, 0},
+    [SYS_timer_delete] = {tn__run_timer_delete, 0},
+    [SYS_kill] = {tn__run_kill, 0},
     [SYS_tgkill] = {tn__run_tgkill, 0},
     [SYS_tkill] = {tn__run_tkill, 0},
+    [SYS_rt_sigqueueinfo] = {tn__run_rt_sigqueueinfo, 0},
     [SYS_rt_tgsigqueueinfo] = {tn__run_rt_tgsigqueueinfo, 0},
     [SYS_semop] = {tn__run_semop, NEVER_AGAIN},
     [SYS_semtimedop] = {tn__run_semtimedop, NEVER_AGAIN},
     [SYS_msgrcv] = {tn__run_msgrcv, NEVER_AGAIN},
     [SYS_msgsnd] = {tn__run_msgsnd, NEVER_AGAIN},
-    [SYS_msgctl] = {tn__run_ipc_control, 0},
-    [SYS_semctl] = {tn__run_ipc_control, 0},
     [SYS_mq_timedreceive] = {tn__run_mq_timedreceive, 0},
     [SYS_mq_timedsend] = {tn__run_mq_timedsend, 0},
-    [SYS_io_getevents] = {tn__run_kernel, NEVER_AGAIN},
+    [SYS_io_getevents] = {tn__run_io_getevents, NEVER_AGAIN},
+    [SYS_io_pgetevents] = {tn__run_io_pgetevents, NEVER_AGAIN},
+    [SYS_io_submit] = {tn__run_io_submit, 0},
+    [425] = {tn__run_uring_setup, 0},          /* io_uring_setup */
+    [426] = {tn__run_uring_enter, NEVER_AGAIN}, /* io_uring_enter */
+    [427] = {tn__run_uring_register, 0},       /* io_uring_register */
+    [SYS_setuid] = {tn__run_identity, 0},
+    [SYS_setgid] = {tn__run_identity, 0},
+    [SYS_setreuid] = {tn__run_identity, 0},
+    [SYS_setregid] = {tn__run_identity, 0},
+    [SYS_setresuid] = {tn__run_identity, 0},
+    [SYS_setresgid] = {tn__run_identity, 0},
+    [SYS_setgroups] = {tn__run_identity, 0},
+    [SYS_setfsuid] = {tn__run_alone, 0},
+    [SYS_setfsgid] = {tn__run_alone, 0},
+    [SYS_capset] = {tn__run_alone, 0},
+    [SYS_keyctl] = {tn__run_credentials, 0},
+    [SYS_ioprio_set] = {tn__run_credentials, 0},
+    [SYS_set_mempolicy] = {tn__run_credentials, 0},
+    [SYS_personality] = {tn__run_credentials, 0},
+    [SYS_seccomp] = {tn__run_credentials, 0},
+    [446] = {tn__run_alone, 0}, /* landlock_restrict_self */
+    [SYS_unshare] = {tn__run_namespaces, 0},
+    [SYS_setns] = {tn__run_namespaces, 0},
 };
 
-long tn__run_kernel(struct tn__run_call *c)
+static long kernel(struct tn__run_call *c)
 {
     int64_t start = tn__run.stats_ns >= 0 ? tn__run_clock(CLOCK_MONOTONIC) : 0;
     long r;
@@ -125,6 +223,16 @@ long tn__run_kernel(struct tn__run_call *c)
     return r;
 }
 
+long tn__run_kernel(struct tn__run_call *c)
+{
+    long r;
+
+    tn__run_unlock();
+    r = kernel(c);
+    tn__run_lock();
+    return r;
+}
+
 /* An interrupted call: does Linux make it again, after these handlers? */
 static bool is_again(const struct tn__run_call *c, long r, unsigned handlers)
 {
@@ -134,10 +242,70 @@ static bool is_again(const struct tn__run_call *c, long r, unsigned handlers)
         return true;
     if (r != -EINTR || (handlers & 0xffff))
         return false;
-    if (handlers)
-        return !(flags & NEVER_AGAIN) && !c->is_once &&
-               !(c->nr == SYS_futex && c->has_deadline);
-    return !(c->can_cancel && tn__run_self()->is_poked);
+    if (c->can_cancel && tn__run_self()->is_poked)
+        return false; /* glibc 2.41 also sends the signal of a cancel */
+    return !handlers || (!(flags & NEVER_AGAIN) && !c->is_once &&
+                         !(c->nr == SYS_futex && c->has_deadline));
+}
+
+static long call(struct tn__run_call *c)
+{
+    tn__run_fn *fn =
+        (unsigned long)c->nr < TN__RUN_CALLS ? table[c->nr].fn : NULL;
+    struct tn__run_green *self;
+    long r;
+
+    tn__run_begin_unlocked();
+    self = tn__run_self();
+    if (c->vectors && !c->vectors->saved)
+        self->g.carry.vectors = c->vectors;
+    self->call = c;
+    self->since = tn__run_hub.now;
+    if (TN_UNLIKELY(self->own) && tn__run_is_own_call(c)) {
+        tn__run_lock();
+        return tn__run_offload_own(c);
+    }
+    if (TN_UNLIKELY(tn__run_is_many)) {
+        if (fn && tn__run_try(c, &r))
+            return r;
+        if (fn)
+            tn__run_lock();
+    }
+    return TN_LIKELY(fn) ? fn(c) : kernel(c);
+}
+
+/* Without the lock, the count is where hubs.c keeps it. */
+static void tick(void)
+{
+    struct tn__run_cpu *cpu;
+
+    if (TN_LIKELY(!tn__run_is_many)) {
+        if (TN_UNLIKELY(tn__run_offload_done != NULL))
+            tn__run_offload_reap();
+        tn__hub_tick(&tn__run_hub);
+        return;
+    }
+    cpu = tn__run_here();
+    if (cpu->has_lock) {
+        tn__hub_tick(&tn__run_hub);
+    } else if ((++cpu->turn.calls & (TN__TICK_CLOCK - 1)) == 0) {
+        tn__run_lock();
+        tn__hub_tick_slow(&tn__run_hub);
+    }
+}
+
+/* What the kernel raises for who calls, the others block: see hubs.c. */
+static void pass_raised(long r)
+{
+    int sig;
+
+    if (!tn__run_is_many || tn__run_here() == &tn__run_first)
+        return;
+    sig = tn__run_raised_by(r);
+    if (sig == 0)
+        return;
+    tn__run_lock();
+    tn__run_raise_self(sig);
 }
 
 long tn__run_syscall(struct tn__run_call *c)
@@ -146,19 +314,20 @@ long tn__run_syscall(struct tn__run_call *c)
     long r;
 
     do {
-        tn__run.in_engine = 1;
-        __asm__ volatile("" ::: "memory");
-        if (TN_LIKELY((unsigned long)c->nr < TN__RUN_CALLS &&
-                      table[c->nr].fn))
-            r = table[c->nr].fn(c);
-        else
-            r = tn__run_kernel(c);
-        if (TN_UNLIKELY(!tn__run.is_on)) { /* the child of a fork() */
-            tn__run.in_engine = 0;
+        r = call(c);
+        if (TN_UNLIKELY(r == -EPIPE || r == -EFBIG))
+            pass_raised(r);
+        if (TN_UNLIKELY(!tn__run_is_on())) { /* the child of a fork() */
+            tn__run_out();
             return r;
         }
-        tn__hub_tick(&tn__run_hub); /* who never waits starves nobody */
+        tick(); /* who never waits starves nobody */
+        if (TN_UNLIKELY(r == -EINTR))
+            tn__run_self()->stopped = c->pc;
+        tn__run_self()->call = NULL; /* a handler may jump away */
         handlers = tn__run_leave();
+        if (TN_UNLIKELY(r == -EINTR))
+            tn__run_self()->stopped = 0;
     } while (TN_UNLIKELY(is_again(c, r, handlers)));
     return r;
 }

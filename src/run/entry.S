@@ -6,9 +6,11 @@
  * traps, the rest of the engine included. The section holds
  *   tn__raw              a system call
  *   tn__raw_unless_alert one that may sleep in the kernel
+ *   tn__run_helper_call  one that a helper makes (offload.c)
  *   tn__run_restore      where signal handlers of ours return to
  *   tn__run_sigreturn    rt_sigreturn() done for the program
  *   tn__run_spawn        a clone() whose child goes on in the program
+ *   tn__run_spawn_here   the same, on the stack of who made the call
  * Outside of it are
  *   tn__run_enter        leave the engine for a saved set of registers
  *   tn__run_trap         a system call that does trap
@@ -33,8 +35,8 @@
     .set RSP, 120
     .set RIP, 128
 
-/* Of struct tn__run; run.h knows the offset. */
-    .set IS_ALERT, 8
+/* Of struct tn__run_cpu; run.h knows the offset. */
+    .set IS_ALERT, 4
 
     .section .text.tn_exempt, "ax", @progbits
     .globl  tn__run_exempt_start
@@ -83,8 +85,12 @@ tn__raw_unless_alert:
     movq    %r9, %r8
     movq    8(%rsp), %r9
 tn__raw_range:
-    cmpl    $0, tn__run+IS_ALERT(%rip)
-    jne     tn__raw_alerted
+    cmpl    $0, tn__run_is_many(%rip)
+    je      1f
+    cmpl    $0, %gs:IS_ALERT
+    jmp     2f
+1:  cmpl    $0, tn__run_first+IS_ALERT(%rip)
+2:  jne     tn__raw_alerted
 tn__raw_range_last:
     syscall
     ret
@@ -93,6 +99,39 @@ tn__raw_alerted:
     ret
     .cfi_endproc
     .size   tn__raw_unless_alert, . - tn__raw_unless_alert
+
+/* long tn__run_helper_call(const struct tn__run_call *c, const int *state):
+ * a call that a helper makes, if *state is 0; else, or when SIGSYS came before
+ * the call has begun, TN__RUN_AGAIN with nothing done. */
+    .globl  tn__run_helper_call, tn__run_helper_range
+    .globl  tn__run_helper_range_last, tn__run_helper_kicked
+    .hidden tn__run_helper_call, tn__run_helper_range
+    .hidden tn__run_helper_range_last, tn__run_helper_kicked
+    .type   tn__run_helper_call, @function
+    .p2align 4
+tn__run_helper_call:
+    .cfi_startproc
+    endbr64
+    movq    %rsi, %rcx
+    movq    %rdi, %r11
+    movq    (%r11), %rax
+    movq    8(%r11), %rdi
+    movq    16(%r11), %rsi
+    movq    24(%r11), %rdx
+    movq    32(%r11), %r10
+    movq    40(%r11), %r8
+    movq    48(%r11), %r9
+tn__run_helper_range:
+    cmpl    $0, (%rcx)
+    jne     tn__run_helper_kicked
+tn__run_helper_range_last:
+    syscall
+    ret
+tn__run_helper_kicked:
+    movq    $-513, %rax /* TN__RUN_AGAIN */
+    ret
+    .cfi_endproc
+    .size   tn__run_helper_call, . - tn__run_helper_call
 
 /* long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs,
  *                    const tn__run_set *mask)
@@ -135,6 +174,7 @@ tn__run_spawn:
     .cfi_restore rbx
     ret
 1:  .cfi_undefined rip
+spawned: /* rbx: regs; rbp: mask */
     movl    $14, %eax /* rt_sigprocmask(SIG_SETMASK, mask, NULL, 8) */
     movl    $2, %edi
     movq    %rbp, %rsi
@@ -159,6 +199,76 @@ tn__run_spawn:
     jmpq    *%rcx
     .cfi_endproc
     .size   tn__run_spawn, . - tn__run_spawn
+
+/* long tn__run_spawn_here(long nr, const long a[6], struct tn__run_regs *regs,
+ *                         const tn__run_set *mask, void *save)
+ *
+ * As vfork(): the child has the stack of the program, too, on which we run.
+ * What lies between here and the program's stack pointer is saved before, to
+ * `save`, and put back when the kernel lets the parent go on; until then the
+ * parent must not touch the stack, and keeps all it needs in registers. */
+    .globl  tn__run_spawn_here
+    .hidden tn__run_spawn_here
+    .type   tn__run_spawn_here, @function
+    .p2align 4
+tn__run_spawn_here:
+    .cfi_startproc
+    endbr64
+    pushq   %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbx, 0
+    pushq   %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
+    pushq   %r12
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r12, 0
+    pushq   %r13
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r13, 0
+    movq    %rdi, %rax
+    movq    %rdx, %rbx
+    movq    %rcx, %rbp
+    movq    %r8, %r12
+    movq    %rsi, %rdx
+    movq    RSP(%rbx), %r13
+    subq    %rsp, %r13
+    movq    %r12, %rdi
+    movq    %rsp, %rsi
+    movq    %r13, %rcx
+    rep movsb
+    movq    %rdx, %rcx
+    movq    (%rcx), %rdi
+    movq    8(%rcx), %rsi
+    movq    16(%rcx), %rdx
+    movq    24(%rcx), %r10
+    movq    32(%rcx), %r8
+    movq    40(%rcx), %r9
+    syscall
+    testq   %rax, %rax
+    jz      1f
+    movq    %rsp, %rdi
+    movq    %r12, %rsi
+    movq    %r13, %rcx
+    rep movsb
+    popq    %r13
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r13
+    popq    %r12
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r12
+    popq    %rbp
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbp
+    popq    %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbx
+    ret
+1:  .cfi_undefined rip
+    movq    RSP(%rbx), %rsp
+    jmp     spawned
+    .cfi_endproc
+    .size   tn__run_spawn_here, . - tn__run_spawn_here
 
 /* void tn__run_sigreturn(void *frame): rt_sigreturn with the stack pointer at
  * `frame`. */

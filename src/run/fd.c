@@ -5,7 +5,9 @@
  * what it knows of one (TN__FD_TRACKED) until then. Whoever waits on it at that
  * moment is woken with EBADF.
  *
- * Whether a description has O_NONBLOCK is remembered. A change seen on one
+ * Whether a description has O_NONBLOCK is remembered, but asked for each time
+ * where another process may change it: what was open at start, or was known
+ * when a child was forked. A change seen on one
  * number may be a change of others, if there were duplicates or children ever;
  * then all are asked for anew. It is the same with SO_RCVTIMEO and SO_SNDTIMEO,
  * once there may be any: none is asked for before.
@@ -26,9 +28,7 @@ enum {
     FDS_MAX = 1 << 20,
     OURS_MAX = 64,
     OURS_HIGH = 4096, /* a higher number would cost kernel memory */
-    OURS_ROOM = 64,   /* below the limit */
-    LOCK_MIN_NS = 500000,
-    LOCK_MAX_NS = 20000000
+    OURS_ROOM = 64    /* below the limit */
 };
 
 static struct tn__run_fd *fds; /* FDS_MAX of them, mostly untouched */
@@ -88,8 +88,8 @@ int tn__run_fds_init(void)
 
     tn__raw3(SYS_getrlimit, RLIMIT_NOFILE, (long)&limit, 0);
     ours_base = limit.rlim_cur > OURS_HIGH ? OURS_HIGH : (long)limit.rlim_cur;
-    ours_base = ours_base > 2 * OURS_ROOM ? ours_base - OURS_ROOM : 3;
-    fds = tn__sys_map(FDS_MAX * sizeof *fds);
+    ours_base = ours_base > 2L * OURS_ROOM ? ours_base - OURS_ROOM : 3;
+    fds = tn__sys_map((size_t)FDS_MAX * sizeof *fds);
     if (!fds)
         return -ENOMEM;
     find_foreign();
@@ -140,6 +140,27 @@ void tn__run_fds_drop(void)
         tn__raw1(SYS_close, ours[--n_ours]);
 }
 
+void tn__run_fds_shared(void)
+{
+    for (int fd = 0; fd < fds_top; fd++)
+        fds[fd].is_foreign |= fds[fd].is_known;
+}
+
+int tn__run_fds_in_child(void)
+{
+    struct tn__loop *l = &tn__run_hub.loop;
+
+    for (int i = n_ours - 1; i >= 0; i--)
+        if (ours[i] != l->ep && ours[i] != l->wake_fd)
+            tn__sys_close(ours[i]); /* of one who waited on it */
+    for (int fd = 0; fd < fds_top; fd++)
+        fds[fd].is_known = false;
+    fds_top = 0;
+    changes++;
+    tn__loop_forget(l);
+    return tn__loop_epoll_in_child(l);
+}
+
 /* The program wants this number, and it is ours. */
 static long make_way(int fd)
 {
@@ -147,12 +168,15 @@ static long make_way(int fd)
     int *user = fd == l->ep ? &l->ep : fd == l->wake_fd ? &l->wake_fd : NULL;
     long moved;
 
+    if (tn__run_inspect_give_up(fd))
+        return 0;
     if (!user)
         return -EBUSY;
     moved = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ours_base);
     if (moved < 0)
         return moved;
     ours[index_of_ours(fd)] = *user = (int)moved;
+    tn__run_offload_settle();
     return 0;
 }
 
@@ -186,6 +210,15 @@ struct tn__run_fd *tn__run_fd_get(int fd)
     return f;
 }
 
+struct tn__run_fd *tn__run_fd_seen(int fd)
+{
+    struct tn__run_fd *f = &fds[fd];
+
+    if ((unsigned)fd >= FDS_MAX || !f->is_known || f->flags_as_of != changes)
+        return NULL;
+    return f;
+}
+
 static int64_t ask_timeout(int fd, int name)
 {
     struct timeval t = {0, 0};
@@ -200,12 +233,17 @@ static int64_t ask_timeout(int fd, int name)
 
 bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f)
 {
+    bool is_new = f->flags_as_of != changes;
     long flags;
 
-    if (TN_LIKELY(f->flags_as_of == changes))
+    if (TN_LIKELY(!is_new && (!f->is_foreign || f->is_file)))
         return f->is_nonblock;
     flags = tn__raw3(SYS_fcntl, fd, F_GETFL, 0);
     f->is_nonblock = flags < 0 || (flags & O_NONBLOCK);
+    if (!is_new)
+        return f->is_nonblock;
+    f->is_direct = flags >= 0 && (flags & O_DIRECT);
+    f->is_sync = flags >= 0 && (flags & (O_SYNC | O_DSYNC));
     f->flags_as_of = changes;
     if (f->is_socket && (has_timeouts || f->is_foreign)) {
         f->timeout_ns[TN__RUN_IN] = ask_timeout(fd, SO_RCVTIMEO);
@@ -244,7 +282,7 @@ static void flags_changed(int fd, bool is_nonblock)
     struct tn__run_fd *f = tn__run_fd_get(fd);
 
     forget_flags(fd);
-    if (f && !f->is_socket) { /* of a socket there is more to ask */
+    if (f && !f->is_socket && !f->is_file) { /* of these there is more to ask */
         f->is_nonblock = is_nonblock;
         f->flags_as_of = changes;
     }
@@ -262,11 +300,15 @@ void tn__run_fd_forget(int fd)
 long tn__run_close(struct tn__run_call *c)
 {
     int fd = (int)c->a[0];
+    bool is_slow;
 
     if (TN_UNLIKELY(tn__run_fd_is_ours(fd)))
         return -EBADF;
+    is_slow = (unsigned)fd < FDS_MAX && fds[fd].disk == TN__RUN_DISK_SLOW;
     tn__run_fd_forget(fd);
-    return tn__raw1(SYS_close, fd);
+    tn__run_comm_close(fd);
+    return TN_UNLIKELY(is_slow) ? tn__run_offload(c)
+                                : tn__raw1(SYS_close, fd);
 }
 
 /* A call that makes a duplicate of a descriptor. */
@@ -284,6 +326,22 @@ static long duplicate(struct tn__run_call *c)
 long tn__run_dup(struct tn__run_call *c)
 {
     return tn__run_fd_is_ours((int)c->a[0]) ? -EBADF : duplicate(c);
+}
+
+/* What takes a folder may get a descriptor here too: none of ours is one. */
+long tn__run_fstat(struct tn__run_call *c)
+{
+    if (tn__run_fd_is_ours((int)c->a[0]))
+        return -EBADF;
+    switch (c->nr) {
+    case SYS_fstat:
+        return tn__run_file_ask(c);
+    case SYS_newfstatat:
+    case SYS_statx:
+        return tn__run_path(c);
+    default:
+        return tn__run_kernel(c);
+    }
 }
 
 static long replace(struct tn__run_call *c)
@@ -304,7 +362,9 @@ static long replace(struct tn__run_call *c)
 
 long tn__run_dup2(struct tn__run_call *c)
 {
-    return c->a[0] == c->a[1] ? tn__run_kernel(c) : replace(c);
+    if (c->a[0] != c->a[1])
+        return replace(c);
+    return tn__run_fd_is_ours((int)c->a[0]) ? -EBADF : tn__run_kernel(c);
 }
 
 long tn__run_dup3(struct tn__run_call *c)
@@ -345,26 +405,17 @@ long tn__run_close_range(struct tn__run_call *c)
     return r;
 }
 
-/* A lock that other threads of this process may hold: asked for again and
- * again, since waiting in the kernel would stop them too. */
-static long lock(struct tn__run_call *c, int arg, long without_waiting)
+/* A lock that others may hold: asked for at once, and else waited for on a
+ * helper. */
+static long lock(const struct tn__run_call *c, int arg, long without_waiting)
 {
-    int64_t backoff = LOCK_MIN_NS;
-    long waiting = c->a[arg], r;
+    struct tn__run_call now = *c;
+    long r;
 
-    for (;;) {
-        c->a[arg] = without_waiting;
-        r = tn__raw3(c->nr, c->a[0], c->a[1], c->a[2]);
-        c->a[arg] = waiting;
-        if (r != -EAGAIN && r != -EACCES)
-            return r;
-        r = tn__run_sleep_until(tn__clock_after(tn__clock_now(), backoff),
-                                "lock");
-        if (r < 0)
-            return r;
-        if (backoff < LOCK_MAX_NS)
-            backoff *= 2;
-    }
+    now.a[arg] = without_waiting;
+    r = tn__run_kernel(&now);
+    now.a[arg] = c->a[arg];
+    return r == -EAGAIN || r == -EACCES ? tn__run_offload(&now) : r;
 }
 
 long tn__run_flock(struct tn__run_call *c)
@@ -401,7 +452,7 @@ long tn__run_fcntl(struct tn__run_call *c)
 
 long tn__run_ioctl(struct tn__run_call *c)
 {
-    long r = tn__run_kernel(c);
+    long r = tn__run_device(c);
 
     if (r == 0 && (unsigned)c->a[1] == FIONBIO)
         flags_changed((int)c->a[0], *(const int *)c->a[2] != 0);

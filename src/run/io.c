@@ -39,7 +39,7 @@ static long wait_in(struct tn__run_call *c, struct tn__op *op,
 {
     tn_time deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
 
-    return plain(tn__hub_io(&tn__run_hub, op, deadline, what));
+    return plain(tn__run_io(c, op, deadline, what));
 }
 
 static long wait_out(struct tn__run_call *c, struct tn__op *op,
@@ -47,7 +47,7 @@ static long wait_out(struct tn__run_call *c, struct tn__op *op,
 {
     tn_time deadline = tn__run_fd_deadline(c, f, TN__RUN_OUT);
 
-    return plain(tn__hub_io(&tn__run_hub, op, deadline, what));
+    return plain(tn__run_io(c, op, deadline, what));
 }
 
 /* A process that is not in the foreground gets SIGTTIN when it reads from its
@@ -72,7 +72,7 @@ long tn__run_read(struct tn__run_call *c)
     long r;
 
     if (!f)
-        return tn__run_kernel(c);
+        return tn__run_file_io(c);
     r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
     return r < 0 ? r : wait_in(c, &op, f, "read");
 }
@@ -85,7 +85,7 @@ long tn__run_readv(struct tn__run_call *c)
     long r;
 
     if (!f)
-        return tn__run_kernel(c);
+        return tn__run_file_io(c);
     r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
     return r < 0 ? r : wait_in(c, &op, f, "readv");
 }
@@ -124,8 +124,13 @@ long tn__run_write(struct tn__run_call *c)
     struct tn__run_fd *f = blocking(c->a[0]);
     struct tn__op op = {.code = TN__OP_WRITE, .fd = (int)c->a[0],
                         .buf = (void *)c->a[1], .len = (size_t)c->a[2]};
+    long r;
 
-    return f ? write_all(c, &op, f, "write") : tn__run_kernel(c);
+    if (!f)
+        return tn__run_file_io(c);
+    if (TN_UNLIKELY(tn__run_device_write(c, f, &r)))
+        return r;
+    return write_all(c, &op, f, "write");
 }
 
 /* The rest of a vector of which `done` bytes are written, piece by piece. */
@@ -162,7 +167,9 @@ long tn__run_writev(struct tn__run_call *c)
     long r;
 
     if (!f)
-        return tn__run_kernel(c);
+        return tn__run_file_io(c);
+    if (TN_UNLIKELY(tn__run_device_write(c, f, &r)))
+        return r;
     r = wait_out(c, &op, f, "writev");
     if (r <= 0)
         return r;
@@ -182,13 +189,13 @@ static bool is_plain_vector(const struct tn__run_call *c)
 long tn__run_preadv2(struct tn__run_call *c)
 {
     return is_plain_vector(c) && blocking(c->a[0]) ? tn__run_readv(c)
-                                                   : tn__run_kernel(c);
+                                                   : tn__run_file_io(c);
 }
 
 long tn__run_pwritev2(struct tn__run_call *c)
 {
     return is_plain_vector(c) && blocking(c->a[0]) ? tn__run_writev(c)
-                                                   : tn__run_kernel(c);
+                                                   : tn__run_file_io(c);
 }
 
 /* ---- sockets ---- */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* run/ipc.c - message queues and semaphores, of System V and of POSIX.
  *
- * Those of System V have no descriptor to wait on: the call is made with
- * IPC_NOWAIT, again and again. Whoever does one that may be what another green
- * thread waits for wakes them all; other processes are seen a little later. A
- * queue of POSIX is a descriptor, with a timeout of its own. */
+ * Those of System V have no descriptor to wait on: a call that cannot be done
+ * at once, as IPC_NOWAIT tells, is made by a helper. A queue of POSIX is a
+ * descriptor, with a timeout of its own. */
 #include "run/run.h"
 
 #include <fcntl.h>
@@ -12,91 +11,17 @@
 #include <sys/ipc.h>
 #include <sys/sem.h>
 
-enum {
-    BACKOFF_MIN_NS = 500000,
-    BACKOFF_MAX_NS = 20000000,
-    FEW = 8,   /* so many fit on the stack of a small thread */
-    MANY = 500 /* that one call may have */
-};
-
-struct waiter {
-    struct tn__list link;
-    struct tn_greenlet *g;
-    uint8_t is_done;
-};
-
-static struct tn__list waiters = {&waiters, &waiters};
-
-static void wake_all(void)
-{
-    for (struct tn__list *n = waiters.next; n != &waiters; n = n->next) {
-        struct waiter *w = TN_CONTAINER(n, struct waiter, link);
-
-        w->is_done = 1;
-        tn__hub_wake(w->g);
-    }
-}
-
-/* 0: look again; -ETIME: `deadline` is over; or -EINTR. */
-static long wait_until(tn_time deadline, int64_t *backoff)
-{
-    struct waiter w = {.g = tn__run_hub.current};
-    tn_time until = tn__clock_after(tn__clock_now(), *backoff);
-    int r = w.g->alert ? tn__hub_alert(&tn__run_hub, w.g, deadline) : 0;
-
-    if (tn__clock_now() >= deadline)
-        return -ETIME;
-    if (*backoff < BACKOFF_MAX_NS)
-        *backoff *= 2;
-    if (r == 0) {
-        tn__list_insert(&waiters, &w.link);
-        r = tn__hub_park(&tn__run_hub, &w.is_done,
-                         until < deadline ? until : deadline, "ipc", -1);
-        tn__list_remove(&w.link);
-    }
-    if (r == -ECANCELED)
-        return -EINTR;
-    return r == -ETIME ? 0 : r;
-}
-
-/* Make `now`, which does not wait and says `busy` instead, until it is done. */
-static long repeat(const struct tn__run_call *now, long busy,
-                   tn_time deadline)
-{
-    int64_t backoff = BACKOFF_MIN_NS;
-    bool has_waited = false;
-
-    for (;;) {
-        long r = tn__raw(now->nr, now->a[0], now->a[1], now->a[2], now->a[3],
-                         now->a[4], now->a[5]);
-
-        if (r >= 0)
-            wake_all();
-        if (r == -EINVAL && has_waited)
-            return -EIDRM; /* it was removed meanwhile */
-        if (r != -busy)
-            return r;
-        r = wait_until(deadline, &backoff);
-        if (r < 0)
-            return r == -ETIME ? -EAGAIN : r;
-        has_waited = true;
-    }
-}
+enum { FEW = 8 }; /* so many fit on the stack of a small thread */
 
 /* `flags` is the argument that has IPC_NOWAIT. */
 static long message(struct tn__run_call *c, int flags, long busy)
 {
     struct tn__run_call now = *c;
+    long r;
 
-    if (c->a[flags] & IPC_NOWAIT) {
-        long r = tn__run_kernel(c);
-
-        if (r >= 0)
-            wake_all();
-        return r;
-    }
     now.a[flags] |= IPC_NOWAIT;
-    return repeat(&now, busy, TN_FOREVER);
+    r = tn__run_kernel(&now);
+    return r == -busy && !(c->a[flags] & IPC_NOWAIT) ? tn__run_offload(c) : r;
 }
 
 long tn__run_msgrcv(struct tn__run_call *c)
@@ -109,68 +34,61 @@ long tn__run_msgsnd(struct tn__run_call *c)
     return message(c, 3, EAGAIN);
 }
 
-/* The operations in `sops`, all with IPC_NOWAIT. False: one has it already, and
- * EAGAIN is for the program. */
-static bool copy_sops(const struct sembuf *from, struct sembuf *to, size_t n)
+/* Do the operations if that is possible at once. -EAGAIN: it is not, or one of
+ * them has IPC_NOWAIT and says so: only the kernel knows. */
+static long try_now(const struct tn__run_call *c)
 {
-    bool is_waiting = true;
-
-    for (size_t i = 0; i < n; i++) {
-        is_waiting &= !(from[i].sem_flg & IPC_NOWAIT);
-        to[i] = from[i];
-        to[i].sem_flg |= IPC_NOWAIT;
-    }
-    return is_waiting;
-}
-
-static long semaphores(struct tn__run_call *c, tn_time deadline)
-{
-    struct tn__run_call now = {.nr = SYS_semop, .a = {c->a[0], 0, c->a[2]}};
     size_t n = (size_t)c->a[2];
-    struct sembuf few[FEW], *sops = few;
-    long r;
+    struct sembuf few[FEW];
+    struct tn__run_call now = {.nr = SYS_semop,
+                               .a = {c->a[0], (long)few, c->a[2]}};
 
-    if (n == 0 || n > MANY)
-        return tn__run_kernel(c); /* EINVAL, E2BIG */
-    if (n > FEW) {
-        sops = tn__sys_map(n * sizeof *sops);
-        if (!sops)
-            return -ENOMEM;
-    }
-    if (!copy_sops((const struct sembuf *)c->a[1], sops, n))
-        deadline = 1; /* over */
-    now.a[1] = (long)sops;
-    r = repeat(&now, EAGAIN, deadline);
-    if (sops != few)
-        tn__sys_unmap(sops, n * sizeof *sops);
-    return r;
+    if (n == 0 || n > FEW)
+        return -EAGAIN;
+    if (tn__run_copy(few, (const void *)c->a[1], n * sizeof *few) < 0)
+        return -EFAULT;
+    for (size_t i = 0; i < n; i++)
+        few[i].sem_flg |= IPC_NOWAIT;
+    return tn__run_kernel(&now);
 }
 
 long tn__run_semop(struct tn__run_call *c)
 {
-    return semaphores(c, TN_FOREVER);
+    long r = try_now(c);
+
+    return r == -EAGAIN ? tn__run_offload(c) : r;
+}
+
+/* The rest of its time, for a call that is made again after a signal. */
+static void tell_rest(struct timespec *rest, tn_time deadline)
+{
+    int64_t span = deadline - tn__run_clock(CLOCK_MONOTONIC);
+
+    rest->tv_sec = span > 0 ? span / 1000000000 : 0;
+    rest->tv_nsec = span > 0 ? span % 1000000000 : 0;
 }
 
 long tn__run_semtimedop(struct tn__run_call *c)
 {
-    if (!c->has_deadline) {
-        long r = tn__run_deadline((const struct timespec *)c->a[3],
-                                  CLOCK_MONOTONIC, false, &c->deadline);
+    struct tn__run_call now = *c;
+    struct timespec rest;
+    long r;
 
+    if (!c->has_deadline) {
+        r = tn__run_deadline((const struct timespec *)c->a[3],
+                             CLOCK_MONOTONIC, false, &c->deadline);
         if (r < 0)
             return r;
         c->has_deadline = true;
     }
-    return semaphores(c, c->deadline);
-}
-
-/* msgctl() and semctl(): one may be removed, or its semaphores set. */
-long tn__run_ipc_control(struct tn__run_call *c)
-{
-    long r = tn__run_kernel(c);
-
-    wake_all();
-    return r;
+    r = try_now(c);
+    if (r != -EAGAIN)
+        return r;
+    if (c->a[3]) {
+        tell_rest(&rest, c->deadline);
+        now.a[3] = (long)&rest;
+    }
+    return tn__run_offload(&now);
 }
 
 /* ---- POSIX ---- */

@@ -13,8 +13,8 @@ static void fill(siginfo_t *info, int sig)
     info->si_uid = (unsigned)tn__raw1(SYS_getuid, 0);
 }
 
-/* Does the kernel act on it by itself, whoever gets it? */
-static bool is_for_kernel(const struct tn__run_green *green, int sig)
+/* Is it over with at once, whoever gets it? */
+static bool is_at_once(const struct tn__run_green *green, int sig)
 {
     return !tn__run_has_handler(sig) && !(green->mask & tn__run_bit(sig)) &&
            !(green->wait_set & tn__run_bit(sig));
@@ -24,6 +24,7 @@ static long send(int tid, int sig, const siginfo_t *info)
 {
     struct tn__run_green *green = tn__run_find_tid(tid);
     siginfo_t own;
+    long r;
 
     if (!green)
         return -ESRCH;
@@ -31,14 +32,45 @@ static long send(int tid, int sig, const siginfo_t *info)
         return -EINVAL;
     if (sig == 0)
         return 0;
-    if (is_for_kernel(green, sig))
-        return tn__raw3(SYS_tgkill, tn__run.pid, tn__run.pid, sig);
+    if (sig >= 32)
+        tn__run_credentials_told(sig);
+    if (is_at_once(green, sig)) {
+        if (tn__run_action_of(sig)->handler == (void *)SIG_DFL)
+            tn__run_act_by_default(sig);
+        return 0;
+    }
     if (!info) {
         fill(&own, sig);
         info = &own;
     }
-    tn__run_signal_post(green, info);
-    return 0;
+    r = tn__run_signal_post(green, info);
+    return sig >= 32 ? r : 0;
+}
+
+/* For the process. Of what one may say in its name, the kernel allows more to
+ * main, whose number is the process's. */
+long tn__run_rt_sigqueueinfo(struct tn__run_call *c)
+{
+    siginfo_t info;
+
+    tn__run_go_first();
+    if (c->a[0] != tn__run.pid || tn__run_self() == tn__run.main)
+        return tn__run_kernel(c);
+    if (tn__run_copy(&info, (const void *)c->a[2], sizeof info) < 0)
+        return -EFAULT;
+    if (info.si_code >= 0 || info.si_code == SI_TKILL)
+        return -EPERM;
+    return tn__run_kernel(c);
+}
+
+/* One for this process arrives before it returns, where that is: on the kernel
+ * thread of main(). By the number of any thread one kills its process. */
+long tn__run_kill(struct tn__run_call *c)
+{
+    if (c->a[0] >= TN__RUN_TID_MIN && tn__run_find_tid((int)c->a[0]))
+        c->a[0] = tn__run.pid;
+    tn__run_go_first();
+    return tn__run_kernel(c);
 }
 
 /* Of this process, as far as we can tell: fake numbers, and main's. */
@@ -49,7 +81,7 @@ static bool is_ours(long tid)
 
 long tn__run_tgkill(struct tn__run_call *c)
 {
-    if ((c->a[0] != tn__run.pid && c->a[0] != -1) || !is_ours(c->a[1]))
+    if (c->a[0] != tn__run.pid || !is_ours(c->a[1]))
         return tn__run_kernel(c);
     return send((int)c->a[1], (int)c->a[2], NULL);
 }
@@ -67,7 +99,11 @@ long tn__run_rt_tgsigqueueinfo(struct tn__run_call *c)
 
     if (c->a[0] != tn__run.pid || !is_ours(c->a[1]))
         return tn__run_kernel(c);
-    info = *(const siginfo_t *)c->a[3];
+    if (tn__run_copy(&info, (const void *)c->a[3], sizeof info) < 0)
+        return -EFAULT;
+    if ((info.si_code >= 0 || info.si_code == SI_TKILL) &&
+        c->a[1] != tn__run_self()->tid)
+        return -EPERM;
     info.si_signo = (int)c->a[2];
     return send((int)c->a[1], (int)c->a[2], &info);
 }
@@ -84,25 +120,45 @@ void tn__run_poke(uint64_t fs_base)
         green->is_poked = true;
         green->g.alert |= TN__ALERT_KILL;
         tn__hub_wake(&green->g);
+        tn__run_nudge(green);
         return;
     }
 }
 
 /* ---- rt_sigtimedwait() ---- */
 
-/* One that is there already, from our list or the kernel's. */
+/* Is one that the kernel had for another green thread? Then that gets it. */
+static bool is_for_another(const siginfo_t *info)
+{
+    int tid = 0;
+
+    if (info->si_code == SI_TIMER)
+        tid = tn__run_timer_target(info);
+    else if (!tn__run_signal_is_tagged(info, &tid))
+        tid = 0;
+    if (tid == 0 || tid == tn__run_self()->tid)
+        return false;
+    tn__run_signal_hand_over(info);
+    return true;
+}
+
+/* One that is there already, from our lists or the kernel's. */
 static long take_now(struct tn__run_call *c, tn__run_set set)
 {
     static const struct timespec zero = {0, 0};
     siginfo_t info;
+    long r;
 
-    if (tn__run_signal_take(tn__run_self(), set, &info)) {
-        if (c->a[1])
-            *(siginfo_t *)c->a[1] = info;
-        return info.si_signo;
-    }
-    return tn__raw4(SYS_rt_sigtimedwait, c->a[0], c->a[1], (long)&zero,
-                    c->a[3]);
+    if (!tn__run_signal_take(tn__run_self(), set, &info))
+        do {
+            r = tn__raw4(SYS_rt_sigtimedwait, (long)&set, (long)&info,
+                         (long)&zero, sizeof set);
+            if (r < 0)
+                return r;
+        } while (is_for_another(&info));
+    if (c->a[1] && tn__run_copy((void *)c->a[1], &info, sizeof info) < 0)
+        return -EFAULT;
+    return info.si_signo;
 }
 
 /* A descriptor that becomes readable when a signal of the set is pending in the
@@ -124,12 +180,14 @@ static long wait_for(tn__run_set set, tn_time deadline)
 long tn__run_rt_sigtimedwait(struct tn__run_call *c)
 {
     struct tn__run_green *green = tn__run_self();
-    const tn__run_set *set = (const void *)c->a[0];
+    tn__run_set set;
     long r;
     int failed;
 
-    if (c->a[3] != sizeof *set)
+    if (c->a[3] != sizeof set)
         return -EINVAL;
+    if (tn__run_copy(&set, (const void *)c->a[0], sizeof set) < 0)
+        return -EFAULT;
     if (!c->has_deadline) {
         failed = tn__run_deadline((const void *)c->a[2], CLOCK_MONOTONIC,
                                   false, &c->deadline);
@@ -138,17 +196,24 @@ long tn__run_rt_sigtimedwait(struct tn__run_call *c)
         c->has_deadline = true;
     }
     for (;;) {
-        r = take_now(c, *set);
+        r = take_now(c, set);
         if (r != -EAGAIN)
             return r;
-        green->wait_set = *set;
-        r = wait_for(*set, c->deadline);
+        green->wait_set = set;
+        r = wait_for(set, c->deadline);
         green->wait_set = 0;
-        if (r == -EINTR && (green->pending & *set)) {
+        if (r == -EINTR && tn__run_signal_next(green, set)) {
             green->g.alert &= (uint8_t)~TN__ALERT_KILL;
             continue;
         }
         if (r < 0)
             return r;
     }
+}
+
+/* From now on the kernel must have what all block (pending.c). */
+long tn__run_signalfd(struct tn__run_call *c)
+{
+    tn__run.has_signalfd = true;
+    return tn__run_kernel(c);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* run/run.h - the engine of `tendril run`, inside. README says where to start.
  *
- * One kernel thread, one hub. Every call of the program arrives in
- * tn__run_syscall(), by a trap (trap.c) or by a libc function that we interpose
- * (symbols.c), on the stack of the green thread that makes it. */
+ * One hub, and one kernel thread or several (cpu.h). Every call of the program
+ * arrives in tn__run_syscall(), by a trap (trap.c) or by a libc function that
+ * we interpose (symbols.c), on the stack of the green thread that makes it. */
 #ifndef TN_RUN_RUN_H
 #define TN_RUN_RUN_H
 
@@ -30,12 +30,26 @@
 #pragma GCC visibility push(hidden)
 
 enum {
-    TN__RUN_TID_MIN = 0x400000,    /* above every pid, within FUTEX_TID_MASK */
-    TN__RUN_TID_MAX = 0x3ffffffe,
+    TN__RUN_TID_MIN = 0x400000,    /* above every pid, within FUTEX_TID_MASK, */
+    TN__RUN_TID_MAX = 0xffffffe,   /* and within what a clock's number holds */
     TN__RUN_CALLS = 512,           /* system call numbers we have a table for */
     TN__RUN_SIGNALS = 64,
-    TN__RUN_CALL_NAME = 24
+    TN__RUN_LAST_STACK = 16384,    /* with a signal frame on it */
+    TN__RUN_CPU_WORDS = 2,         /* affinity to so many times 64 CPUs */
+    TN__RUN_QUANTUM_SIGNAL = 33,   /* see quantum.c */
+    TN__RUN_RING = 128,            /* signals recorded at a time */
+    TN__RUN_CALL_NAME = 24,
+    TN__RUN_HUBS_MAX = 64,
+    TN__RUN_QUANTUM_MIN = 50000, /* ns */
+    TN__RUN_STATS_MAX_S = 1000000,
+    TN__RUN_ROBUST_BYTES = 24 /* struct robust_list_head */
 };
+#define TN__RUN_QUANTUM_MAX INT64_C(10000000000)
+
+/* Ways in, besides the trap, which is always there. */
+enum { TN__RUN_WAY_PATCH = 1, TN__RUN_WAY_SYMBOLS = 2 };
+/* What becomes of a program that ours starts by exec in a child. */
+enum { TN__RUN_FOLLOW, TN__RUN_NATIVE };
 
 /* Registers in the kernel's order; entry.S knows the offsets. */
 struct tn__run_regs {
@@ -60,12 +74,21 @@ struct tn__run_action {
 };
 
 /* A green thread. The first member is what the hub knows of it. */
+struct tn__run_helper;
+
 struct tn__run_green {
     struct tn_greenlet g;
     struct tn__list all;      /* on tn__run.greens */
     tn__run_set mask;         /* its signal mask, which only we know: what the
-                               * kernel has is in tn__run.kernel_mask */
+                               * kernel has is in tn__run_cpu.kernel_mask */
     int tid;                  /* what gettid() gives */
+    int rank;                 /* its real-time priority; 0: it has none */
+    int64_t cpu_ns;           /* CPU time: see cputime.c */
+    int policy, nice;         /* SCHED_..., as sched_getscheduler() has it */
+    bool has_affinity;        /* `affinity` was set */
+    uint64_t affinity[TN__RUN_CPU_WORDS];
+    char *unmap;              /* at its end: the stack that it has unmapped */
+    size_t unmap_bytes;       /* while it ran on it; 0: it has not */
     bool is_poked;            /* pthread_cancel() woke it */
     bool has_restore_mask;    /* restore_mask is to be put back at the end of
                                * the call: ppoll() and others */
@@ -74,11 +97,19 @@ struct tn__run_green {
     tn__run_set wait_set;     /* what it waits for in rt_sigtimedwait() */
     int raised, raised_code;  /* the signal that we raise for it, and its
                                * si_code; 0: none */
+    long stopped;             /* behind the instruction of its call that has
+                               * just given EINTR, while its handlers run; 0:
+                               * none has, or it came by symbol */
     struct tn__list signals;  /* of struct tn__run_signal, oldest first */
     uint32_t *clear_tid;      /* set to 0 and woken at its end; or NULL */
     void *robust;             /* its robust list's head; or NULL */
     stack_t alt;              /* its alternate signal stack */
     struct tn__run_regs regs; /* of a new one: where it begins */
+    const struct tn__run_call *call; /* that it makes; on its stack. NULL: none
+                                      * or one that was left by a jump */
+    tn_time since;            /* when it began, as of the poll before it */
+    struct tn__run_helper *own; /* makes its calls, since the kernel keeps for
+                               * it what others have not; or NULL */
     char name[16];            /* PR_SET_NAME */
 };
 
@@ -86,12 +117,19 @@ struct tn__run_green {
 struct tn__run_call {
     long nr;
     long a[6];
-    ucontext_t *uc;  /* what the trap has saved; NULL: by symbol */
+    ucontext_t *uc;  /* what the trap has saved; NULL: by another way */
+    long pc;         /* behind its instruction; 0: by symbol */
+    const struct tn__run_regs *regs; /* of the program; NULL: not known */
+    struct tn__run_vectors *vectors; /* where its vector registers are to be
+                      * kept while others run; NULL: need not be kept */
     bool can_cancel; /* by symbol, of a function that is a cancellation point:
                       * return -EINTR when a cancel has woken it */
     bool has_deadline;
     tn_time deadline; /* of its relative timeout, so that a restart keeps it */
     bool is_once;     /* after a handler it gives EINTR even with SA_RESTART */
+    bool is_tried;    /* without the lock, with this result, */
+    uint32_t seen;    /* when its descriptor had had so many events */
+    long tried;
 };
 
 /* A result inside the engine: nothing was done, do it again after the signals.
@@ -109,43 +147,51 @@ struct tn__run_counts {
     uint64_t threads;     /* created, main not counted */
     uint64_t alive;       /* now, main included */
     uint64_t alive_most;
-    uint64_t by_trap, by_symbol;
+    uint64_t sites_patched, sites_refused; /* of system calls */
+    uint64_t offloaded;   /* calls that helpers have made */
+    uint64_t preempted;   /* how often a quantum was over */
+    uint64_t maps_refused; /* mmap() and mprotect() without memory */
     uint32_t slow[TN__RUN_CALLS];   /* raw calls of more than 10 ms */
     int64_t slow_ns[TN__RUN_CALLS]; /* and how long those took in all */
 };
 
 struct tn__run {
     volatile int is_on;     /* the engine does this process's calls; 0 in a
-                             * child of it, which is native */
-    volatile int in_engine; /* our code runs: a signal is only recorded */
-    volatile int is_alert;  /* look for signals at the end of the call; entry.S
-                             * knows where it is */
+                             * child that shares our memory, or is native */
     int pid;
     struct tn__list greens; /* all, main first */
-    struct tn__run_green main;
-    tn__run_set kernel_mask;     /* the signal mask that the kernel has */
-    struct tn__run_green *alt_owner; /* whose alternate stack the kernel has;
-                                      * NULL: none */
+    struct tn__run_green *main;  /* the one whose number is the process's */
+    struct tn__run_green first;  /* main of the process that was started */
+    bool has_signalfd;      /* the program has made one */
     bool has_forked;        /* descriptors may be shared with others */
     int main_status;        /* what main gave to exit(2), when it is gone */
-    int64_t stats_ns;       /* stats also so often; 0: at the end; -1: none */
     struct tn__run_counts counts;
-};
 
-_Static_assert(offsetof(struct tn__run, is_alert) == 8, "entry.S has it");
+    /* Settings, read once by settings.c. */
+    bool is_wanted;     /* false: run natively, and nothing below is valid */
+    bool is_first;      /* what `tendril run` itself has started, or exec in
+                         * place of that: not a child */
+    bool has_fallback;  /* real threads instead of a refusal */
+    int n_hubs;
+    unsigned ways;      /* TN__RUN_WAY_... */
+    int children;       /* TN__RUN_FOLLOW or _NATIVE */
+    int64_t quantum_ns; /* 0: no preemption */
+    int64_t stats_ns;   /* stats also so often; 0: at the end; -1: none */
+    bool has_ps;        /* `tendril ps` may ask */
+    const char *runtime; /* XDG_RUNTIME_DIR, or ""; during init only */
+};
 
 extern struct tn__run tn__run;
 extern struct tn_hub tn__run_hub;
 
-static inline struct tn__run_green *tn__run_self(void)
-{
-    return (struct tn__run_green *)tn__run_hub.current;
-}
+#include "run/cpu.h"
 
 /* ---- entry.S ---- */
 long tn__raw(long nr, long a, long b, long c, long d, long e, long f);
 long tn__run_spawn(long nr, const long a[6], struct tn__run_regs *regs,
                    const tn__run_set *mask);
+long tn__run_spawn_here(long nr, const long a[6], struct tn__run_regs *regs,
+                        const tn__run_set *mask, void *save);
 _Noreturn void tn__run_sigreturn(void *frame);
 void tn__run_restore(void);
 /* A call that may sleep in the kernel. TN__RUN_AGAIN, with nothing done, if a
@@ -174,47 +220,107 @@ static inline long tn__raw4(long nr, long a, long b, long c, long d)
     return tn__raw(nr, a, b, c, d, 0, 0);
 }
 
+/* ---- access.S, fault.c: the program's memory ---- */
+/* As the kernel's copy_from_user() and copy_to_user(): 0 or -EFAULT. */
+long tn__run_copy(void *to, const void *from, size_t n);
+/* Up to n bytes, or to the first that is 0: how many came before it. */
+long tn__run_copy_text(char *to, const char *from, size_t n);
+/* The value of a word, at least 0; or -EFAULT. */
+long tn__run_load(const uint32_t *word);
+/* Compare and exchange: the value that it had; or -EFAULT. */
+long tn__run_exchange(uint32_t *word, uint32_t old, uint32_t new);
+extern char tn__run_access_start[], tn__run_access_end[];
+extern char tn__run_access_failed[];
+/* An instruction has caused it. */
+bool tn__run_is_fault(int sig, const siginfo_t *info);
+/* The handler of a fault. False: it is for the program's handler. */
+bool tn__run_fault(int sig, ucontext_t *uc);
+/* A call of a helper; kicked if `*state` is not 0. */
+long tn__run_helper_call(const struct tn__run_call *c, const int *state);
+/* Inside: as above. */
+extern char tn__run_helper_range[], tn__run_helper_range_last[];
+extern char tn__run_helper_kicked[];
+
 /* ---- init.c ---- */
-/* This process is a forked child: from now on its calls are the kernel's. */
+/* This process is a child that cannot be green: from now on its calls are the
+ * kernel's. */
 void tn__run_go_native(void);
+
+/* ---- settings.c ---- */
+/* Read the settings into tn__run; after `pid`. Ends the process if one is bad.
+ */
+void tn__run_settings_read(char **env);
+void tn__run_say(const char *text); /* on descriptor 2 */
+
+/* ---- assume.c ---- */
+/* What the engine takes for granted holds. If not, it has said why. */
+bool tn__run_assume(void);
+/* There can be no green threads: say why, and end the process if it was started
+ * by `tendril run` without --fallback. */
+void tn__run_refuse(const char *why);
+
+/* ---- environ.c ---- */
+struct tn__run_environ {
+    const char **env; /* owned mapping, or NULL */
+    size_t bytes;
+};
+/* Take our variables out of it. */
+void tn__run_environ_clean(char **env);
+/* They are gone, and an exec() of this process is to have them. */
+bool tn__run_environ_has_gone(void);
+/* A copy of `env` that has them. 0 or a negative errno. */
+long tn__run_environ_restore(const char *const *env,
+                             struct tn__run_environ *ret);
+void tn__run_environ_free(struct tn__run_environ *e);
 
 /* ---- dispatch.c ---- */
 /* Do a call, with all that belongs to its end: signals, restart. */
 long tn__run_syscall(struct tn__run_call *c);
 /* Let the kernel do it, as it is. */
 long tn__run_kernel(struct tn__run_call *c);
-/* Leave the engine: deliver what is due to this green thread. Returns how many
- * handlers ran without SA_RESTART, plus 1 << 16 for each that had it. */
-unsigned tn__run_leave_slow(void);
-static inline unsigned tn__run_leave(void)
-{
-    tn__run.in_engine = 0;
-    __asm__ volatile("" ::: "memory");
-    if (TN_LIKELY(!tn__run.is_alert && tn__run_hub.current->alert == 0 &&
-                  !tn__run.alt_owner))
-        return 0;
-    return tn__run_leave_slow();
-}
-
 typedef long tn__run_fn(struct tn__run_call *c);
+
+/* ---- unlocked.c ---- */
+/* With several kernel threads: try a hot call without the lock. False: take the
+ * lock and do it as always; what was found out is in `c`. */
+bool tn__run_try(struct tn__run_call *c, long *ret);
+/* tn__hub_io(), which then gives the lock up for each attempt. */
+long tn__run_io(struct tn__run_call *c, struct tn__op *op, tn_time deadline,
+                const char *what);
+
 /* thread.c */
 tn__run_fn tn__run_clone, tn__run_clone3, tn__run_exit, tn__run_yield;
 tn__run_fn tn__run_set_tid_address, tn__run_set_robust_list;
 tn__run_fn tn__run_get_robust_list;
 /* identity.c */
 tn__run_fn tn__run_gettid, tn__run_rseq, tn__run_arch_prctl, tn__run_prctl;
-tn__run_fn tn__run_sched_get, tn__run_sched_set, tn__run_priority;
-tn__run_fn tn__run_priority_set;
+/* cputime.c */
+tn__run_fn tn__run_clock_gettime, tn__run_clock_getres, tn__run_getrusage;
+tn__run_fn tn__run_cpu_sleep;
+/* sched.c */
+tn__run_fn tn__run_sched_getaffinity, tn__run_sched_setaffinity;
+tn__run_fn tn__run_sched_getparam, tn__run_sched_setparam;
+tn__run_fn tn__run_sched_getscheduler, tn__run_sched_setscheduler;
+tn__run_fn tn__run_sched_getattr, tn__run_sched_setattr;
+tn__run_fn tn__run_sched_rr_get_interval;
+tn__run_fn tn__run_getpriority, tn__run_setpriority;
 /* futex.c */
-tn__run_fn tn__run_futex, tn__run_no_such_call;
-/* process.c */
+tn__run_fn tn__run_futex;
+/* waitv.c */
+tn__run_fn tn__run_futex_waitv, tn__run_futex_wake, tn__run_futex_wait;
+tn__run_fn tn__run_futex_requeue;
+/* fork.c, process.c */
 tn__run_fn tn__run_fork, tn__run_vfork, tn__run_execve, tn__run_exit_group;
 tn__run_fn tn__run_wait4, tn__run_waitid;
 /* action.c, mask.c, signal.c, kill.c */
 tn__run_fn tn__run_rt_sigaction, tn__run_rt_sigprocmask, tn__run_rt_sigreturn;
 tn__run_fn tn__run_rt_sigpending, tn__run_rt_sigsuspend;
 tn__run_fn tn__run_rt_sigtimedwait, tn__run_sigaltstack, tn__run_pause;
-tn__run_fn tn__run_tgkill, tn__run_tkill, tn__run_rt_tgsigqueueinfo;
+tn__run_fn tn__run_kill, tn__run_tgkill, tn__run_tkill;
+tn__run_fn tn__run_rt_tgsigqueueinfo;
+tn__run_fn tn__run_rt_sigqueueinfo, tn__run_signalfd;
+/* timers.c */
+tn__run_fn tn__run_timer_create, tn__run_timer_delete;
 /* sleep.c */
 tn__run_fn tn__run_nanosleep, tn__run_clock_nanosleep;
 /* wait.c */
@@ -226,54 +332,139 @@ tn__run_fn tn__run_recvfrom, tn__run_sendto, tn__run_recvmsg, tn__run_sendmsg;
 tn__run_fn tn__run_recvmmsg, tn__run_sendmmsg, tn__run_accept4;
 tn__run_fn tn__run_accept, tn__run_connect, tn__run_sendfile, tn__run_flock;
 tn__run_fn tn__run_preadv2, tn__run_pwritev2;
+/* disk.c, aio.c, credentials.c */
+tn__run_fn tn__run_file_io, tn__run_file_sync, tn__run_lseek, tn__run_msync;
+tn__run_fn tn__run_mlock, tn__run_io_getevents, tn__run_io_pgetevents;
+tn__run_fn tn__run_io_submit, tn__run_uring_setup, tn__run_uring_register;
+tn__run_fn tn__run_uring_enter, tn__run_credentials, tn__run_namespaces;
+tn__run_fn tn__run_file_ask;
+/* paths.c, device.c */
+tn__run_fn tn__run_path, tn__run_device;
+tn__run_fn tn__run_identity, tn__run_alone;
 /* splice.c, ipc.c, fifo.c */
 tn__run_fn tn__run_splice, tn__run_tee, tn__run_vmsplice;
 tn__run_fn tn__run_msgrcv, tn__run_msgsnd, tn__run_semop, tn__run_semtimedop;
-tn__run_fn tn__run_ipc_control, tn__run_mq_timedreceive, tn__run_mq_timedsend;
-tn__run_fn tn__run_open, tn__run_openat;
+tn__run_fn tn__run_mq_timedreceive, tn__run_mq_timedsend;
+tn__run_fn tn__run_open, tn__run_openat, tn__run_openat2, tn__run_creat;
 /* fd.c */
 tn__run_fn tn__run_close, tn__run_dup, tn__run_dup2, tn__run_dup3;
 tn__run_fn tn__run_close_range;
-tn__run_fn tn__run_fcntl, tn__run_ioctl, tn__run_setsockopt;
+tn__run_fn tn__run_fstat, tn__run_fcntl, tn__run_ioctl, tn__run_setsockopt;
+
+/* robust.c: the kernel's part at the end of a thread: the mutexes on its list
+ * have no owner any more. */
+void tn__run_robust_give_up(const struct tn__run_green *green);
+
+/* sched.c */
+void tn__run_sched_init(void);
+void tn__run_sched_inherit(struct tn__run_green *green,
+                           const struct tn__run_green *from);
+
+/* cputime.c: the clock of one of us, as one of the kernel's; any other one is
+ * what it is. */
+int tn__run_cpu_clock(int clock);
+
+/* comm.c: a file that is not there. A descriptor, -ENOENT: it is not the name
+ * of a green thread, or another error. And when such a one is closed. */
+long tn__run_comm_open(const char *path, int flags);
+void tn__run_comm_close(int fd);
 
 /* ---- thread.c ---- */
 /* The end of the green thread that runs; its stack is left at once. */
 _Noreturn void tn__run_end(int status);
+/* A thread unmaps the stack it runs on, and is about to end: see to it then.
+ * False: it is another's. */
+bool tn__run_keep_stack(long start, long bytes);
 struct tn__run_green *tn__run_find_tid(int tid);
+/* It has left its stack, which others may now free. */
+void tn__run_thread_gone(struct tn__run_green *green);
+/* Only the one that runs is left, and it is main. For this and the others of
+ * that name see fork.c. */
+void tn__run_threads_in_child(void);
+
+/* ---- futex.c, ipc.c ---- */
+void tn__run_futex_in_child(void);
 
 /* ---- signals ---- */
+/* In our handler everything is blocked but what an instruction may raise. */
+#define TN__RUN_BLOCKED                                                        \
+    (~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGILL - 1) |  \
+       1ull << (SIGTRAP - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSYS - 1)))
 /* mask.c: give `green` this mask, and the kernel what follows from it. */
 void tn__run_mask_set(struct tn__run_green *green, tn__run_set mask);
 /* Let the kernel have this very mask: for fork() and exec(). */
 void tn__run_mask_load(tn__run_set mask);
+/* Let the kernel have what all block, whatever it had. */
+void tn__run_mask_reload(void);
+/* Before mask_set() in a call: if the process's mask will change, be where that
+ * is done at once. May park. */
+void tn__run_mask_prepare(const struct tn__run_green *green, tn__run_set mask);
+/* What the kernel threads but the first have: all but what the CPU raises. */
+tn__run_set tn__run_mask_of_others(void);
 /* The masks of some green threads have gone: more may be blocked. */
 void tn__run_mask_grow(void);
 /* action.c: what the program has installed for `sig`. */
 struct tn__run_action *tn__run_action_of(int sig);
 bool tn__run_has_handler(int sig);
+/* Let the kernel have what follows from what the program wants, again. */
+void tn__run_action_renew(int sig);
+/* From now on our handler has this signal in any case. */
+void tn__run_action_watch(int sig);
 /* As the kernel's rt_sigaction(), without a word to the program. */
 long tn__run_action_load(int sig, const struct tn__run_action *action);
 void tn__run_actions_init(void);
 /* Give the kernel the program's own handlers: for a child. */
 void tn__run_actions_go_native(void);
+/* A child prints no stats. */
+void tn__run_actions_unwatch(void);
 /* signal.c: before a return by sigreturn: the kernel will take its mask and its
  * alternate stack from this frame. */
 void tn__run_frame_settle(struct tn__run_green *green, ucontext_t *uc);
+/* In a handler of ours: let the kernel block no more than it should. */
+void tn__run_unblock(void);
+/* Leave the engine, and then the program's frame that `uc` is. */
+void tn__run_go_back(struct tn__run_green *green, ucontext_t *uc);
 /* The handler of every signal the program has a handler for. */
 void tn__run_on_signal(int sig, siginfo_t *info, void *context);
 void tn__run_signals_init(void);
+void tn__run_signals_in_child(void);
 /* Hand what was recorded to green threads. In the engine. */
 void tn__run_signals_drain(void);
-/* Put a signal on `green`'s list and wake it. In the engine. */
-void tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info);
-/* Take the oldest signal of `set` off `green`'s list. False: none. */
+/* Put it on the list that it is for, or do at once what its default says. In
+ * the engine. */
+void tn__run_signal_hand_over(const siginfo_t *info);
+/* Do as the default action of a signal says that somebody takes. */
+void tn__run_act_by_default(int sig);
+/* ---- pending.c ---- */
+/* Put a signal on `green`'s list, or on that of the process (NULL), and wake
+ * who takes it. 0, -EAGAIN. In the engine. */
+long tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info);
+/* Who takes this signal for the process; or NULL. */
+struct tn__run_green *tn__run_signal_taker(int sig);
+/* Those for the process that wait. */
+tn__run_set tn__run_signals_shared(void);
+/* Somebody who was to take one does not: alert others. */
+void tn__run_signals_retarget(void);
+/* A signal of this number is ignored from now on: none is pending. */
+void tn__run_signal_discard(int sig);
+/* Is it one that the kernel keeps for the green thread *ret_tid? */
+bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid);
+/* The number of the next of `set` that `green` is to take; 0: none. */
+int tn__run_signal_next(const struct tn__run_green *green, tn__run_set set);
+/* Take that. False: none. */
 bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
                          siginfo_t *ret_info);
 void tn__run_signals_drop(struct tn__run_green *green);
 /* Bits of signals that were recorded for the process. */
 tn__run_set tn__run_signals_recorded(void);
-/* altstack.c: load the alternate stack of the one that runs, if need be. */
+/* altstack.c: does the caller run on the alternate stack of `green`? */
+bool tn__run_is_on_altstack(const struct tn__run_green *green);
+/* Load the alternate stack of the one that runs, if need be. */
 void tn__run_altstack_load(struct tn__run_green *green);
+
+/* timers.c: the green thread that a timer's signal is for; 0: the process. */
+int tn__run_timer_target(const siginfo_t *info);
+void tn__run_timers_in_child(void);
 
 /* trap.c */
 bool tn__run_trap_is_there(void);
@@ -281,6 +472,13 @@ void tn__run_trap_arm(void);
 void tn__run_on_trap(int sig, siginfo_t *info, void *context);
 /* pthread_cancel() of the thread with this FS base. */
 void tn__run_poke(uint64_t fs_base);
+
+/* ---- quantum.c ---- */
+void tn__run_quantum_init(void);
+/* There is more than one green thread now. When is_ticking is not set. */
+void tn__run_quantum_start(void);
+void tn__run_quantum_in_child(void);
+void tn__run_on_quantum(int sig, siginfo_t *info, void *context);
 
 /* ---- sleep.c ---- */
 int64_t tn__run_clock(int clock);
@@ -299,6 +497,13 @@ void tn__run_mask_give_back(long result);
 
 /* ---- fd.c ---- */
 enum { TN__RUN_IN, TN__RUN_OUT };
+/* What a file is on: memory is never waited for. */
+enum {
+    TN__RUN_DISK_UNKNOWN,
+    TN__RUN_DISK_MEMORY,
+    TN__RUN_DISK_LOCAL,
+    TN__RUN_DISK_SLOW /* of a network, or of another process */
+};
 /* What we know of a descriptor of the program. All zero: nothing. */
 struct tn__run_fd {
     uint32_t flags_as_of; /* is_nonblock was read at this count of changes */
@@ -307,16 +512,25 @@ struct tn__run_fd {
     bool is_file;         /* never waits in the sense of poll() */
     bool is_socket;
     bool is_terminal;     /* the controlling one of this process */
-    bool is_foreign;      /* was there at start, or is a duplicate of one:
-                           * other processes may share it */
+    bool is_foreign;      /* was there at start or at a fork, or is a
+                           * duplicate of one: other processes may share it */
     bool has_timeout;     /* SO_RCVTIMEO or SO_SNDTIMEO is set; valid after
                            * tn__run_fd_is_nonblock() */
     int64_t timeout_ns[2]; /* these; 0: none */
+    bool is_direct, is_sync; /* O_DIRECT, O_SYNC or O_DSYNC; valid after
+                              * tn__run_fd_is_nonblock() */
+    bool has_no_nowait;    /* RWF_NOWAIT is not known there */
+    uint8_t disk;          /* TN__RUN_DISK_*, if is_file */
+    uint8_t n_slow;        /* calls on it that a helper is to make */
+    uint8_t device;        /* device.c's */
+    uint8_t events;        /* disk.c's, if is_file */
 };
 int tn__run_fds_init(void);
 /* The entry of `fd`, with its kind found out. NULL: not a descriptor of the
  * program; let the kernel say so. */
 struct tn__run_fd *tn__run_fd_get(int fd);
+/* The same without the lock, if its kind and flags are known; or NULL. */
+struct tn__run_fd *tn__run_fd_seen(int fd);
 /* A call on it would not block in the kernel, or is meant to. */
 bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f);
 /* Until when a call on it may wait: its SO_RCVTIMEO or SO_SNDTIMEO, which
@@ -339,14 +553,92 @@ bool tn__run_fd_is_ours(int fd);
 void tn__run_fd_forget(int fd);
 /* tn__sys_close() was asked to close it. */
 void tn__run_fd_disown(int fd);
-/* Close the engine's descriptors, in a child. */
+/* Close the engine's descriptors. */
 void tn__run_fds_drop(void);
+/* 0, or a negative errno: there is no loop. */
+int tn__run_fds_in_child(void);
+/* A child is about to be forked, which shares what is open. */
+void tn__run_fds_shared(void);
+
+/* ---- disk.c ---- */
+/* What a file is on: TN__RUN_DISK_*. */
+int tn__run_disk_kind(int fd, struct tn__run_fd *f);
+void tn__run_disk_in_child(void);
+/* poll() has said that it is not ready: will it ever be? True of message queues
+ * and some of the kernel's own files. */
+bool tn__run_file_has_events(int fd, struct tn__run_fd *f);
+
+/* ---- mounts.c ---- */
+/* Is it on a file system that may not answer? An open one; a path. */
+bool tn__run_fd_is_slow(int fd);
+bool tn__run_path_is_slow(long dir, const char *path);
+
+/* ---- device.c ---- */
+/* A blocking write to a device that is not a terminal: made as it stands, with
+ * its result in *ret. False: as to anything else. */
+bool tn__run_device_write(struct tn__run_call *c, struct tn__run_fd *f,
+                          long *ret);
+
+/* ---- credentials.c ---- */
+/* A call of a thread with a kernel thread of its own that goes there? */
+bool tn__run_is_own_call(const struct tn__run_call *c);
+/* A thread sends this signal to another one. */
+void tn__run_credentials_told(int sig);
+
+/* ---- offload.c ---- */
+/* Make this call, as it stands, on a helper kernel thread; the green thread
+ * waits, and a signal for it interrupts the call as it would natively. For one
+ * that may wait for ever. The descriptors and memory it names must stay valid.
+ * -EINTR, or TN__RUN_AGAIN: give it on. */
+tn__run_fn tn__run_offload;
+/* The same for a call that ends by itself, and cannot give EINTR unless the
+ * kernel says so: of disks. */
+tn__run_fn tn__run_offload_quick;
+/* By the kernel thread of the caller's own, which it has from then on. */
+tn__run_fn tn__run_offload_own;
+/* This green thread has ended. */
+void tn__run_offload_drop(struct tn__run_green *green);
+/* What the kernel keeps for each thread has changed: start anew. */
+void tn__run_offload_retire(void);
+/* With this result a call may have raised SIGPIPE or SIGXFSZ for the kernel
+ * thread that made it, and that blocks it: take it. 0: none. */
+int tn__run_raised_by(long result);
+/* Such a one is for the green thread that runs. */
+void tn__run_raise_self(int sig);
+/* Wait for the end of those that are retired: soon, if they have no call. */
+void tn__run_offload_join(void);
+/* Take back what helpers have done, if this is not NULL: at the end of calls,
+ * and around each poll. */
+extern struct tn__job *tn__run_offload_done;
+void tn__run_offload_reap(void);
+void tn__run_offload_before_poll(void);
+void tn__run_offload_init(void);
+/* SIGSYS without a call. True: it is a helper that has got it. */
+bool tn__run_offload_on_signal(const siginfo_t *info, ucontext_t *uc);
+/* The number of the loop's wake-up has changed: until nobody uses the old. */
+void tn__run_offload_settle(void);
+void tn__run_offload_in_child(void);
 
 /* ---- stats.c ---- */
 void tn__run_stats_init(void);
+void tn__run_stats_in_child(void);
 void tn__run_stats_print(void);
 void tn__run_stats_slow(long nr, int64_t ns);
 extern const char *const tn__run_call_names[TN__RUN_CALLS];
+
+/* ---- inspect.c ---- */
+void tn__run_inspect_init(void);
+/* Make the socket for `tendril ps`, once in each process. */
+void tn__run_inspect_open(void);
+/* Before each poll: answer who has asked. */
+void tn__run_inspect_serve(void);
+/* Nobody can run: say so, once, if it is for ever. */
+void tn__run_inspect_deadlock(void);
+/* This process ends: remove the socket's name. */
+void tn__run_inspect_close(void);
+void tn__run_inspect_in_child(void);
+/* The program wants this number: if it is the socket's, close it. */
+bool tn__run_inspect_give_up(int fd);
 
 /* vdso.c */
 void tn__run_vdso_init(void);

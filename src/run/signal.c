@@ -1,245 +1,352 @@
 /* SPDX-License-Identifier: MIT */
 /* run/signal.c - from the kernel's signal to the program's handler.
  *
- * A signal arrives in tn__run_on_signal(), for there is one kernel thread.
+ * A signal arrives in tn__run_on_signal(), for there is one kernel thread, with
+ * all signals blocked but those of faults.
  *   - The engine is at work: it is only recorded, in a ring that needs no
  *     lock, and the loop is woken. Somebody in the engine drains the ring: a
  *     green thread at the end of its call, or the hub before it polls.
- *   - The program is at work: it is handled at once if it is for the green
- *     thread that runs. If not, it is put on the list of the right one, and the
- *     one that runs gives way, from within the handler: the frame that the
- *     kernel has built keeps all of its state. So Ctrl-C reaches the main
- *     thread of a program whose other thread computes for ever.
+ *   - The program is at work: it goes to a list (pending.c), with all others
+ *     that the kernel has for us, and those that are for the green thread that
+ *     runs are handled at once. If it is for another one, the one that runs
+ *     gives way, from within the handler: the frame that the kernel has built
+ *     keeps all of its state. So Ctrl-C reaches the main thread of a program
+ *     whose other thread computes for ever.
  * Linux gives a signal for the process to main if main takes it; so do we.
  *
- * A green thread with a signal on its list is alerted: a call that waits gives
- * -EINTR. At the end of the call, with the engine left, the signal is raised
- * again by rt_tgsigqueueinfo() to ourselves, on that green thread's stack; the
- * kernel then does as it always does: handler, default action, or nothing. */
-#include "run/run.h"
+ * A green thread with a signal on a list is alerted: a call that waits gives
+ * -EINTR. At the end of the call the signal is raised again by
+ * rt_tgsigqueueinfo() to ourselves, on that green thread's stack, and its frame
+ * is the kernel's work.
+ *
+ * Of several signals at once the kernel builds the frames in order, each on top
+ * of the one before: the last one's handler runs first. So it does here, though
+ * one frame is built only when the handler before it has returned. */
+#include "run/patch.h"
 
-enum { RING = 128, POOL = 256 };
+enum { BATCH = 24 };
 
-static siginfo_t ring[RING];
-static uint32_t ring_in;  /* atomic: written by handlers */
-static uint32_t ring_out; /* written in the engine */
-
-static struct tn__run_signal pool[POOL];
-static struct tn__list pool_free;
-
-void tn__run_signals_init(void)
+/* Of those that were pending a child has none. */
+void tn__run_signals_in_child(void)
 {
-    tn__list_init(&pool_free);
-    for (int i = 0; i < POOL; i++)
-        tn__list_insert(&pool_free, &pool[i].link);
+    struct tn__run_green *self = tn__run_self();
+
+    tn__run_here()->ring.in = tn__run_here()->ring.out = 0;
+    tn__run_timers_in_child();
+    tn__run_signals_init();
+    tn__list_init(&self->signals);
+    self->pending = 0;
 }
 
 /* ---- recorded signals ---- */
 
 static void record(const siginfo_t *info)
 {
-    uint32_t at = __atomic_load_n(&ring_in, __ATOMIC_RELAXED);
+    struct tn__run_ring *ring = &tn__run_here()->ring;
+    uint32_t at = __atomic_load_n(&ring->in, __ATOMIC_RELAXED);
 
     do {
-        if (at - ring_out >= RING)
+        if (at - ring->out >= TN__RUN_RING)
             return; /* as the kernel does when its queue is full */
-    } while (!__atomic_compare_exchange_n(&ring_in, &at, at + 1, true,
+    } while (!__atomic_compare_exchange_n(&ring->in, &at, at + 1, true,
                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    ring[at % RING] = *info;
-    tn__run.is_alert = 1;
-    tn__run_hub.loop.ops->wake(&tn__run_hub.loop);
+    ring->info[at % TN__RUN_RING] = *info;
+    tn__run_here()->is_alert = 1;
+    if (!tn__run_is_many) /* else sleeping is made by tn__raw_unless_alert() */
+        tn__run_hub.loop.ops->wake(&tn__run_hub.loop);
 }
 
 tn__run_set tn__run_signals_recorded(void)
 {
+    const struct tn__run_ring *ring = &tn__run_here()->ring;
     tn__run_set set = 0;
 
-    for (uint32_t at = ring_out; at != ring_in; at++)
-        set |= tn__run_bit(ring[at % RING].si_signo);
+    for (uint32_t at = ring->out; at != ring->in; at++)
+        set |= tn__run_bit(ring->info[at % TN__RUN_RING].si_signo);
     return set;
 }
 
-/* Who gets a signal for the process. */
-static struct tn__run_green *pick(int sig)
+/* Do as the program's default says. Of most signals the kernel does that by
+ * itself; of some it has our handler though the program has none. */
+void tn__run_act_by_default(int sig)
 {
-    tn__run_set bit = tn__run_bit(sig);
-
-    for (struct tn__list *n = tn__run.greens.next; n != &tn__run.greens;
-         n = n->next) {
-        struct tn__run_green *green =
-            TN_CONTAINER(n, struct tn__run_green, all);
-
-        if (!(green->mask & bit) || (green->wait_set & bit))
-            return green;
-    }
-    return TN_CONTAINER(tn__run.greens.next, struct tn__run_green, all);
-}
-
-/* Nobody handles it and it ends the process: only with --stats is it here. */
-static void end_by(int sig)
-{
+    static const tn__run_set ignored =
+        1ull << (SIGCHLD - 1) | 1ull << (SIGCONT - 1) | 1ull << (SIGURG - 1) |
+        1ull << (SIGWINCH - 1);
+    static const tn__run_set stopping = 1ull << (SIGTSTP - 1) |
+                                        1ull << (SIGTTIN - 1) |
+                                        1ull << (SIGTTOU - 1);
     struct tn__run_action fallback = {(void *)SIG_DFL, 0, NULL, 0};
+    tn__run_set mask = tn__run_here()->kernel_mask;
 
-    tn__run.in_engine = 1;
-    tn__run_stats_print();
+    if (ignored & tn__run_bit(sig))
+        return;
+    tn__run_begin();
+    if (!(stopping & tn__run_bit(sig))) {
+        tn__run_stats_print();
+        tn__run_inspect_close();
+    }
+    tn__run_mask_load(mask & ~tn__run_bit(sig));
     tn__run_action_load(sig, &fallback);
-    tn__raw3(SYS_tgkill, tn__run.pid, tn__run.pid, sig);
+    tn__raw3(SYS_tgkill, tn__run.pid, tn__run_kernel_tid(), sig);
+    tn__run_action_renew(sig);
+    tn__run_mask_load(mask);
 }
 
-static void hand_over(const siginfo_t *info)
+/* Whom it was sent to: false if that is nobody that is there any more. NULL:
+ * the process. */
+static bool find_target(const siginfo_t *info,
+                        struct tn__run_green **ret_green)
+{
+    int tid;
+
+    *ret_green = NULL;
+    if (info->si_code == SI_TIMER)
+        tid = tn__run_timer_target(info);
+    else if (!tn__run_signal_is_tagged(info, &tid))
+        tid = info->si_code == SI_TKILL ? tn__run.pid : 0;
+    if (tid == 0)
+        return true;
+    *ret_green = tn__run_find_tid(tid);
+    return *ret_green || tid == tn__run.pid;
+}
+
+void tn__run_signal_hand_over(const siginfo_t *info)
 {
     int sig = info->si_signo;
-    struct tn__run_green *green = pick(sig);
+    struct tn__run_green *green, *taker;
 
+    if (!find_target(info, &green))
+        return;
+    taker = green ? green : tn__run_signal_taker(sig);
     /* At once: the caller of abort() must not go on. */
-    if (tn__run_action_of(sig)->handler == (void *)SIG_DFL &&
-        !((green->mask | green->wait_set) & tn__run_bit(sig)))
-        end_by(sig);
+    if (taker && tn__run_action_of(sig)->handler == (void *)SIG_DFL &&
+        !((taker->mask | taker->wait_set) & tn__run_bit(sig)))
+        tn__run_act_by_default(sig);
     else
         tn__run_signal_post(green, info);
 }
 
 void tn__run_signals_drain(void)
 {
-    while (ring_out != __atomic_load_n(&ring_in, __ATOMIC_RELAXED)) {
-        siginfo_t info = ring[ring_out % RING];
+    struct tn__run_ring *ring = &tn__run_here()->ring;
 
-        ring_out++;
+    while (ring->out != __atomic_load_n(&ring->in, __ATOMIC_RELAXED)) {
+        siginfo_t info = ring->info[ring->out % TN__RUN_RING];
+
+        ring->out++;
         if (!tn__list_is_empty(&tn__run.greens))
-            hand_over(&info);
+            tn__run_signal_hand_over(&info);
     }
-}
-
-/* ---- a green thread's list ---- */
-
-void tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info)
-{
-    tn__run_set bit = tn__run_bit(info->si_signo);
-    struct tn__run_signal *s;
-
-    if ((green->pending & bit) && info->si_signo < 32)
-        return; /* the classic signals do not queue */
-    if (tn__list_is_empty(&pool_free))
-        return;
-    s = TN_CONTAINER(pool_free.next, struct tn__run_signal, link);
-    tn__list_remove(&s->link);
-    s->info = *info;
-    tn__list_insert(&green->signals, &s->link);
-    green->pending |= bit;
-    if ((bit & ~green->mask) || (bit & green->wait_set)) {
-        green->g.alert |= TN__ALERT_KILL;
-        tn__hub_wake(&green->g);
-    }
-}
-
-bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
-                         siginfo_t *ret_info)
-{
-    struct tn__run_signal *found = NULL;
-    tn__run_set left = 0;
-
-    if (!(green->pending & set))
-        return false;
-    for (struct tn__list *n = green->signals.next; n != &green->signals;
-         n = n->next) {
-        struct tn__run_signal *s =
-            TN_CONTAINER(n, struct tn__run_signal, link);
-        tn__run_set bit = tn__run_bit(s->info.si_signo);
-
-        if (!found && (bit & set))
-            found = s;
-        else
-            left |= bit;
-    }
-    green->pending = left;
-    *ret_info = found->info;
-    tn__list_remove(&found->link);
-    tn__list_insert(&pool_free, &found->link);
-    return true;
-}
-
-void tn__run_signals_drop(struct tn__run_green *green)
-{
-    siginfo_t info;
-
-    while (tn__run_signal_take(green, ~(tn__run_set)0, &info))
-        ;
 }
 
 /* ---- delivery ---- */
 
 void tn__run_frame_settle(struct tn__run_green *green, ucontext_t *uc)
 {
-    *(tn__run_set *)(void *)&uc->uc_sigmask = tn__run.kernel_mask;
+    *(tn__run_set *)(void *)&uc->uc_sigmask = tn__run_here()->kernel_mask;
     uc->uc_stack = green->alt;
-    tn__run.alt_owner = green->alt.ss_sp ? green : NULL;
+    tn__run_here()->alt_owner = green->alt.ss_sp ? green : NULL;
+}
+
+/* glibc cancels by its first signal, and since 2.41 only a thread whose program
+ * counter is within its cancellation point: at the system call that was stopped
+ * and is to be made again. Its handler is shown that place; what it unwinds
+ * from is the frame on the stack, which stays as it is. */
+enum { SIGCANCEL = 32, SYSCALL_BYTES = 2 };
+
+static void handle_cancel(void *fn, long stopped, siginfo_t *info,
+                          const ucontext_t *uc)
+{
+    ucontext_t shown = *uc;
+
+    shown.uc_mcontext.gregs[REG_RIP] = stopped - SYSCALL_BYTES;
+    ((void (*)(int, siginfo_t *, void *))fn)(SIGCANCEL, info, &shown);
+}
+
+/* What the mask is in a handler of `sig` that is called with `mask`. */
+static tn__run_set mask_in(int sig, tn__run_set mask)
+{
+    const struct tn__run_action *action = tn__run_action_of(sig);
+
+    mask |= action->mask;
+    return action->flags & SA_NODEFER ? mask : mask | tn__run_bit(sig);
+}
+
+void tn__run_unblock(void)
+{
+    tn__run_set mask = tn__run_here()->kernel_mask;
+
+    tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof mask);
 }
 
 /* Call the program's handler, with `green`'s mask as if the kernel kept it. */
-static void handle(struct tn__run_green *green, int sig, siginfo_t *info,
+static void handle(struct tn__run_green *green, siginfo_t *info,
                    ucontext_t *uc)
 {
+    int sig = info->si_signo;
     struct tn__run_action *action = tn__run_action_of(sig);
     void *fn = action->handler;
     tn__run_set *uc_mask = (tn__run_set *)(void *)&uc->uc_sigmask;
-    tn__run_set before = green->mask, mask = before | action->mask;
+    tn__run_set before = green->mask, mask = mask_in(sig, before);
+    long stopped = green->stopped;
 
-    if (fn == (void *)SIG_IGN)
-        return;
-    if (fn == (void *)SIG_DFL) {
-        end_by(sig);
-        return;
-    }
-    tn__run.in_engine = 1;
-    if (!(action->flags & SA_NODEFER))
-        mask |= tn__run_bit(sig);
     if (action->flags & SA_RESETHAND) {
         action->handler = (void *)SIG_DFL;
-        tn__run_action_load(sig, action);
+        tn__run_action_renew(sig);
     }
     tn__run_mask_set(green, mask);
-    *uc_mask = before;
-    tn__run.in_engine = 0;
-    ((void (*)(int, siginfo_t *, void *))fn)(sig, info, uc);
-    tn__run.in_engine = 1;
+    tn__run_unblock();
+    *uc_mask = green->has_restore_mask ? green->restore_mask : before;
+    green->has_restore_mask = false;
+    green->stopped = 0; /* the handler may leave by a jump */
+    tn__run_out();
+    if (sig == SIGCANCEL && stopped)
+        handle_cancel(fn, stopped, info, uc);
+    else
+        ((void (*)(int, siginfo_t *, void *))fn)(sig, info, uc);
+    tn__run_begin();
+    green->stopped = stopped;
     tn__run_mask_set(green, *uc_mask);
     tn__run_leave();
+    tn__run_begin();
     tn__run_frame_settle(green, uc);
 }
 
-static bool is_fault(int sig, const siginfo_t *info)
+/* To the kernel thread that we are on, and at once. All but the first block it
+ * otherwise; the frame of its handler puts the mask back. */
+static void raise_here(int sig, siginfo_t *info)
 {
-    return info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS ||
-                                 sig == SIGFPE || sig == SIGILL ||
-                                 sig == SIGTRAP);
+    tn__run_set set = tn__run_bit(sig);
+
+    tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, tn__run_kernel_tid(), sig,
+             (long)info);
+    if (TN_UNLIKELY(tn__run_here() != &tn__run_first))
+        tn__raw4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, sizeof set);
 }
 
-static bool is_on_altstack(const struct tn__run_green *green)
+/* Raise it for the one that runs. What tn__run_leave() counts. */
+static unsigned raise_again(struct tn__run_green *green, siginfo_t *info)
 {
-    char here;
+    void *vectors = green->g.carry.vectors;
+    int sig = info->si_signo;
+    unsigned long flags = tn__run_action_of(sig)->flags;
 
-    return &here >= (char *)green->alt.ss_sp &&
-           &here < (char *)green->alt.ss_sp + green->alt.ss_size;
+    green->raised = sig;
+    green->raised_code = info->si_code;
+    green->g.carry.vectors = NULL; /* the handler may leave by a jump */
+    raise_here(sig, info);
+    green->g.carry.vectors = vectors;
+    green->raised = 0;
+    return flags & SA_RESTART ? 1u << 16 : 1;
+}
+
+/* The signals that are due to `green`, in the order in which the kernel builds
+ * their frames. Those without a handler are seen to at once. */
+static int choose(struct tn__run_green *green, uint8_t batch[BATCH])
+{
+    tn__run_set mask = green->mask, used = 0;
+    int n = 0, sig;
+    siginfo_t info;
+
+    while (n < BATCH &&
+           (sig = tn__run_signal_next(green, ~mask & ~used)) != 0) {
+        if (tn__run_has_handler(sig)) {
+            batch[n++] = (uint8_t)sig;
+            used |= tn__run_bit(sig);
+            mask = mask_in(sig, mask);
+            continue;
+        }
+        tn__run_signal_take(green, tn__run_bit(sig), &info);
+        if (tn__run_action_of(sig)->handler == (void *)SIG_DFL)
+            tn__run_act_by_default(sig);
+    }
+    return n;
+}
+
+/* Handle what is due to `green`, which runs. `uc`, or NULL: the frame of the
+ * signal `arrived`, on top of the program. What tn__run_leave() counts. */
+static unsigned deliver(struct tn__run_green *green, int arrived,
+                        ucontext_t *uc)
+{
+    uint8_t batch[BATCH];
+    tn__run_set below = green->mask;
+    int n = choose(green, batch);
+    bool has_restore_mask = green->has_restore_mask;
+    unsigned handlers = 0;
+    siginfo_t info;
+
+    while (n-- > 0) {
+        tn__run_set mask = below;
+
+        /* sigsuspend() and others: it is the first frame that leads back. */
+        green->has_restore_mask = has_restore_mask && n == 0;
+        for (int i = 0; i < n; i++)
+            mask = mask_in(batch[i], mask);
+        tn__run_mask_set(green, mask);
+        if (!tn__run_signal_take(green, tn__run_bit(batch[n]), &info))
+            continue;
+        if (uc && n == 0 && info.si_signo == arrived)
+            handle(green, &info, uc);
+        else
+            handlers += raise_again(green, &info);
+        if (green->mask != mask)
+            break; /* a handler has said so */
+    }
+    if (n > 0)
+        green->has_restore_mask = has_restore_mask;
+    return handlers;
+}
+
+/* Take what else the kernel has for us, so that the order is right. */
+static void collect(void)
+{
+    static const struct timespec now;
+    tn__run_set set = ~(tn__run_here()->kernel_mask | tn__run_bit(SIGSYS) |
+                        tn__run_bit(TN__RUN_QUANTUM_SIGNAL));
+    siginfo_t info;
+
+    while (tn__raw4(SYS_rt_sigtimedwait, (long)&set, (long)&info, (long)&now,
+                    sizeof set) > 0)
+        tn__run_signal_hand_over(&info);
+}
+
+/* A cancel that came while this one had given way sees the place where it was
+ * interrupted; and if that was before a cancellation point that will not look
+ * again, the call there ends at once. */
+void tn__run_go_back(struct tn__run_green *green, ucontext_t *uc)
+{
+    long stopped = green->stopped;
+
+    do {
+        green->stopped = uc->uc_mcontext.gregs[REG_RIP] + SYSCALL_BYTES;
+        tn__run_leave();
+        tn__run_begin();
+        green->stopped = stopped;
+        if (green->is_poked)
+            green->g.alert |= TN__ALERT_KILL;
+        tn__run_frame_settle(green, uc);
+        tn__run_out();
+    } while (tn__run_here()->is_alert);
 }
 
 /* The program was interrupted: by a signal for it, or for another one. */
-static void arrive(struct tn__run_green *green, siginfo_t *info,
+static void arrive(struct tn__run_green *green, const siginfo_t *info,
                    ucontext_t *uc)
 {
-    struct tn__run_green *target;
+    int sig = info->si_signo;
 
-    tn__run.in_engine = 1;
-    target = pick(info->si_signo);
-    if (target == green && !(green->mask & tn__run_bit(info->si_signo))) {
-        tn__run.in_engine = 0;
-        handle(green, info->si_signo, info, uc);
-        return;
-    }
-    tn__run_signal_post(target, info);
-    if (!is_on_altstack(green))
+    tn__run_begin();
+    tn__run_signal_hand_over(info);
+    collect();
+    tn__run_unblock();
+    if (tn__run_signal_next(green, ~green->mask)) {
+        tn__run_altstack_load(green);
+        deliver(green, sig, uc);
+    } else if (!tn__run_is_on_altstack(green)) {
         tn__hub_yield(&tn__run_hub);
-    tn__run_leave();
-    tn__run_frame_settle(green, uc);
+    }
+    tn__run_go_back(green, uc);
 }
 
 /* A call that may sleep in the kernel has just tested for signals, and would
@@ -271,79 +378,91 @@ static void handle_native(int sig, siginfo_t *info, void *context)
                                                               context);
 }
 
+/* Another kernel thread wants this one to look: at its mask, at who waits for
+ * it, at what is due to who runs. */
+static void on_nudge(ucontext_t *uc)
+{
+    tn__run_do_errand();
+    if (!tn__run_is_on())
+        return;
+    tn__run_stub_leave((void *)uc->uc_mcontext.gregs);
+    if (tn__run_is_inside()) {
+        tn__run_here()->is_alert = 1;
+        keep_awake(uc);
+        if (tn__run_here()->has_new_mask)
+            *(tn__run_set *)(void *)&uc->uc_sigmask =
+                tn__run_here()->kernel_mask;
+        tn__run_here()->has_new_mask = false;
+        return;
+    }
+    tn__run_begin();
+    tn__run_unblock();
+    tn__run_here()->is_alert = 1;
+    tn__run_go_back(tn__run_self(), uc);
+}
+
 void tn__run_on_signal(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
+    struct tn__run_green *self = tn__run_self();
 
-    if (TN_UNLIKELY(!tn__run.is_on)) {
+    if (TN_UNLIKELY(tn__run_is_nudge(info))) {
+        on_nudge(uc);
+        return;
+    }
+    tn__run_stub_leave((void *)uc->uc_mcontext.gregs);
+    if (TN_UNLIKELY(tn__run_is_fault(sig, info) && tn__run_fault(sig, uc)))
+        return;
+    if (TN_UNLIKELY(!tn__run_is_on())) {
         handle_native(sig, info, context);
-    } else if (tn__run.in_engine && is_fault(sig, info)) {
-        struct tn__run_action fallback = {(void *)SIG_DFL, 0, NULL, 0};
-
-        tn__run_action_load(sig, &fallback); /* and it happens again */
-    } else if (tn__run.in_engine) {
+    } else if (is_raised(self, info)) {
+        self->raised = 0;
+        handle(self, info, uc);
+    } else if (tn__run_is_inside()) {
         record(info);
         keep_awake(uc);
-    } else if (is_raised(tn__run_self(), info)) {
-        tn__run_self()->raised = 0;
-        handle(tn__run_self(), sig, info, uc);
-    } else if (is_fault(sig, info)) {
-        handle(tn__run_self(), sig, info, uc);
+    } else if (tn__run_is_fault(sig, info)) {
+        tn__run_begin();
+        handle(self, info, uc);
+        tn__run_go_back(self, uc);
     } else {
-        arrive(tn__run_self(), info, uc);
+        arrive(self, info, uc);
     }
 }
 
-/* Raise it for the one that runs. What tn__run_leave() counts. */
-static unsigned raise_again(struct tn__run_green *green, siginfo_t *info)
-{
-    int sig = info->si_signo;
-    bool has_handler = tn__run_has_handler(sig);
-    unsigned long flags = tn__run_action_of(sig)->flags;
-
-    green->raised = has_handler ? sig : 0;
-    green->raised_code = info->si_code;
-    tn__run.in_engine = 0;
-    tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, tn__run.pid, sig,
-             (long)info);
-    tn__run.in_engine = 1;
-    green->raised = 0;
-    if (!has_handler)
-        return 0;
-    return flags & SA_RESTART ? 1u << 16 : 1;
-}
-
-unsigned tn__run_leave_slow(void)
+unsigned tn__run_leave_slow(void *vectors)
 {
     struct tn__run_green *green = tn__run_self();
     unsigned handlers = 0;
 
     for (;;) {
-        siginfo_t info;
-
-        tn__run.in_engine = 1;
-        if (tn__run.is_alert) {
-            tn__run.is_alert = 0;
+        tn__run_begin();
+        green->g.carry.vectors = vectors;
+        if (tn__run_here()->is_alert) {
+            tn__run_here()->is_alert = 0;
             tn__run_signals_drain();
             /* They may be for another, who must run: this one may compute and
              * never give way again. */
-            if (!is_on_altstack(green))
+            if (!tn__run_is_on_altstack(green))
                 tn__hub_yield(&tn__run_hub);
         }
         tn__run_altstack_load(green);
-        if (tn__run_signal_take(green, ~green->mask, &info)) {
-            handlers += raise_again(green, &info);
+        if (tn__run_signal_next(green, ~green->mask)) {
+            handlers += deliver(green, 0, NULL);
+            vectors = green->g.carry.vectors;
             continue;
         }
         if (green->has_restore_mask) {
             green->has_restore_mask = false;
             tn__run_mask_set(green, green->restore_mask);
+            vectors = green->g.carry.vectors;
             continue;
         }
         green->g.alert &= (uint8_t)~TN__ALERT_KILL;
-        tn__run.in_engine = 0;
-        __asm__ volatile("" ::: "memory");
-        if (!tn__run.is_alert)
+        vectors = green->g.carry.vectors;
+        green->g.carry.vectors = NULL;
+        tn__run_out();
+        if (!tn__run_here()->is_alert)
             return handlers;
     }
 }

@@ -21,15 +21,18 @@ static int64_t span_of(const struct timespec *t)
 int tn__run_deadline(const struct timespec *t, int clock, bool is_absolute,
                      tn_time *ret_deadline)
 {
+    struct timespec own;
     int64_t span;
 
     if (!t) {
         *ret_deadline = TN_FOREVER;
         return 0;
     }
-    if (!is_valid(t))
+    if (tn__run_copy(&own, t, sizeof own) < 0)
+        return -EFAULT;
+    if (!is_valid(&own))
         return -EINVAL;
-    span = span_of(t);
+    span = span_of(&own);
     if (is_absolute && span != INT64_MAX) {
         if (clock == CLOCK_MONOTONIC) {
             *ret_deadline = span > 0 ? span : 1; /* 0 would be TN_NOWAIT */
@@ -54,16 +57,17 @@ long tn__run_sleep_until(tn_time deadline, const char *what)
     return r == -ECANCELED ? -EINTR : r;
 }
 
-static void tell_rest(struct timespec *rest, tn_time deadline)
+/* What an interrupted sleep gives: how much is left, and EINTR. */
+static long tell_rest(struct timespec *rest, tn_time deadline)
 {
     int64_t span = deadline - tn__run_clock(CLOCK_MONOTONIC);
+    struct timespec t;
 
-    if (!rest)
-        return;
     if (span < 0)
         span = 0;
-    rest->tv_sec = span / 1000000000;
-    rest->tv_nsec = span % 1000000000;
+    t.tv_sec = span / 1000000000;
+    t.tv_nsec = span % 1000000000;
+    return rest && tn__run_copy(rest, &t, sizeof t) < 0 ? -EFAULT : -EINTR;
 }
 
 static long sleep_for(struct tn__run_call *c, const struct timespec *span,
@@ -79,7 +83,7 @@ static long sleep_for(struct tn__run_call *c, const struct timespec *span,
     }
     r = tn__run_sleep_until(c->deadline, "sleep");
     if (r == -EINTR && !is_absolute)
-        tell_rest(rest, c->deadline);
+        return tell_rest(rest, c->deadline);
     return r;
 }
 
@@ -96,6 +100,8 @@ long tn__run_clock_nanosleep(struct tn__run_call *c)
     bool is_absolute = c->a[1] & TIMER_ABSTIME;
     int clock = (int)c->a[0];
 
+    if (clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID)
+        return tn__run_cpu_sleep(c);
     if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME &&
         clock != CLOCK_BOOTTIME && clock != CLOCK_TAI)
         return tn__run_kernel(c);

@@ -125,9 +125,11 @@ void tn__run_stats_slow(long nr, int64_t ns)
 void tn__run_stats_print(void)
 {
     const struct tn__run_counts *n = &tn__run.counts;
+    struct tn__run_calls calls;
 
     if (tn__run.stats_ns < 0)
         return;
+    tn__run_hubs_count(&calls);
     text.n = 0;
     put("tendril: run summary of process ");
     put_number((uint64_t)tn__run.pid);
@@ -135,12 +137,31 @@ void tn__run_stats_print(void)
     put_line("threads created     ", n->threads, "");
     put_line("most alive at once  ", n->alive_most, "");
     put_line("switches            ", tn__run_hub.n_switches, "");
-    put_line("calls by symbol     ", n->by_symbol, "");
-    put_line("calls by trap       ", n->by_trap, "");
+    put_line("gave way by quantum ", n->preempted, "");
+    put_line("calls by symbol     ", calls.by_symbol, "");
+    put_line("calls by patch      ", calls.by_patch, "");
+    put_line("calls by trap       ", calls.by_trap, "");
+    put_line("call sites patched  ", n->sites_patched, "");
+    put_line("call sites refused  ", n->sites_refused, "");
+    put_line("calls by helpers    ", n->offloaded, "");
+    if (n->maps_refused > 0)
+        put_line("limit reached: mappings refused ", n->maps_refused,
+                 ", see vm.max_map_count");
     put_slow();
     put_from_status("kernel threads      ", "Threads:", "");
     put_from_status("peak memory         ", "VmHWM:", " KiB");
     tn__raw3(SYS_write, 2, (long)text.at, (long)text.n);
+}
+
+/* They are of the process that was started. */
+void tn__run_stats_in_child(void)
+{
+    tn__run.counts = (struct tn__run_counts){.alive = 1, .alive_most = 1};
+    tn__run_here()->calls = (struct tn__run_calls){0};
+    if (tn__run.stats_ns < 0)
+        return;
+    tn__run.stats_ns = -1;
+    tn__run_actions_unwatch();
 }
 
 static void print_again(struct tn__hub_call *call)

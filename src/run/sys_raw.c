@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #ifndef RWF_NOWAIT
@@ -50,6 +51,21 @@ long tn__sys_recvmsg(int fd, struct msghdr *msg, int flags)
 long tn__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     return tn__raw3(SYS_sendmsg, fd, (long)msg, flags);
+}
+
+long tn__sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    return tn__raw4(SYS_recvmmsg, fd, (long)msgs, n, flags);
+}
+
+long tn__sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    return tn__raw4(SYS_sendmmsg, fd, (long)msgs, n, flags);
+}
+
+long tn__sys_sendfile(int out, int in, off_t *at, size_t n)
+{
+    return tn__raw4(SYS_sendfile, out, in, (long)at, (long)n);
 }
 
 long tn__sys_read(int fd, void *buf, size_t len)
@@ -102,9 +118,20 @@ long tn__sys_fcntl(int fd, int op, long arg)
     return tn__raw3(SYS_fcntl, fd, op, arg);
 }
 
+/* What kind of thing it is, without asking a file system that may not answer:
+ * only st_mode and st_rdev are set. */
 long tn__sys_fstat(int fd, struct stat *st)
 {
-    return tn__raw3(SYS_fstat, fd, (long)st, 0);
+    struct statx sx;
+    long r = tn__raw(SYS_statx, fd, (long)"",
+                     AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE,
+                     (long)&sx, 0);
+
+    if (r < 0)
+        return r == -EBADF ? r : tn__raw3(SYS_fstat, fd, (long)st, 0);
+    st->st_mode = sx.stx_mode;
+    st->st_rdev = (sx.stx_rdev_minor & 0xff) | sx.stx_rdev_major << 8;
+    return 0;
 }
 
 long tn__sys_close(int fd)
@@ -151,8 +178,8 @@ long tn__sys_epoll_wait(int ep, struct epoll_event *events, int n,
     struct timespec t;
 
     if (timeout_ns > 0 && !is_missing) {
-        long r = tn__raw(SYS_epoll_pwait2, ep, (long)events, n,
-                         (long)span_of(&t, timeout_ns), 0, 0);
+        long r = tn__run_idle(SYS_epoll_pwait2, ep, events, n,
+                              span_of(&t, timeout_ns), 0);
 
         if (r != -ENOSYS)
             return r;
@@ -164,8 +191,8 @@ long tn__sys_epoll_wait(int ep, struct epoll_event *events, int n,
         if (timeout_ns > INT32_MAX)
             timeout_ns = INT32_MAX;
     }
-    return tn__raw4(SYS_epoll_wait, ep, (long)events, n,
-                    timeout_ns < 0 ? -1 : timeout_ns);
+    return tn__run_idle(SYS_epoll_wait, ep, events, n, NULL,
+                        timeout_ns < 0 ? -1 : timeout_ns);
 }
 
 long tn__sys_eventfd(void)
@@ -179,6 +206,7 @@ void *tn__sys_map(size_t bytes)
     long r = tn__raw(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
+    tn__run.counts.maps_refused += r == -ENOMEM;
     return r < 0 && r > -4096 ? NULL : (void *)r;
 }
 

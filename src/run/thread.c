@@ -16,7 +16,7 @@
 
 #include "arch/arch.h"
 
-enum { CHUNK = 64, ROBUST_MAX = 1 << 20 };
+enum { CHUNK = 64 };
 
 /* What clone() and clone3() say, in one form. */
 struct request {
@@ -33,7 +33,7 @@ struct clone3_args {
 };
 
 static struct tn__list free_blocks; /* by tn__run_green.all; zero: not yet */
-static int last_tid = TN__RUN_TID_MIN - 1;
+static int last_tid; /* 0: none was given yet */
 
 static struct tn__run_green *get_block(void)
 {
@@ -67,7 +67,41 @@ struct tn__run_green *tn__run_find_tid(int tid)
     return NULL;
 }
 
+void tn__run_threads_in_child(void)
+{
+    struct tn__list *gone = &tn__run.greens, *free = &free_blocks;
+    struct tn__run_green *self = tn__run_self();
+
+    if (!free->next)
+        tn__list_init(free);
+    tn__list_remove(&self->all);
+    tn__list_remove(&tn__run.first.all);
+    if (!tn__list_is_empty(gone)) { /* they go at the end of the other list */
+        gone->next->prev = free->prev;
+        free->prev->next = gone->next;
+        gone->prev->next = free;
+        free->prev = gone->prev;
+    }
+    tn__list_init(gone);
+    tn__list_insert(gone, &self->all);
+    tn__run.main = self;
+    last_tid = 0;
+}
+
 /* ---- beginning ---- */
+
+/* Mutexes that processes share have the numbers of their owners in them. So
+ * each process begins elsewhere. */
+static int next_tid(void)
+{
+    static const uint32_t n = TN__RUN_TID_MAX - TN__RUN_TID_MIN;
+
+    if (last_tid == 0)
+        last_tid = TN__RUN_TID_MIN +
+                   (int)((uint32_t)tn__run.pid * 0x9e3779b1u % n);
+    last_tid = last_tid >= TN__RUN_TID_MAX ? TN__RUN_TID_MIN : last_tid + 1;
+    return last_tid;
+}
 
 /* Where a new green thread begins, on the stack that clone() has named. */
 static void begin(void *arg)
@@ -88,19 +122,18 @@ static void count_one(void)
 }
 
 static void set_up(struct tn__run_green *green, const struct request *q,
-                   const ucontext_t *uc)
+                   const struct tn__run_regs *regs)
 {
     const struct tn__run_green *self = tn__run_self();
 
-    green->tid = last_tid = last_tid >= TN__RUN_TID_MAX ? TN__RUN_TID_MIN
-                                                        : last_tid + 1;
+    green->tid = next_tid();
+    tn__run_sched_inherit(green, self);
     green->mask = self->mask;
     tn__list_init(&green->signals);
     tn__list_insert(&tn__run.greens, &green->all);
     for (size_t i = 0; i < sizeof green->name; i++)
         green->name[i] = self->name[i];
-    green->regs = *(const struct tn__run_regs *)(const void *)
-                      uc->uc_mcontext.gregs;
+    green->regs = *regs;
     green->regs.rax = 0;
     green->regs.rsp = q->top;
     if (q->flags & CLONE_CHILD_CLEARTID)
@@ -111,8 +144,8 @@ static void set_up(struct tn__run_green *green, const struct request *q,
         *q->parent_tid = green->tid;
 }
 
-/* The rounding and the traps of the caller: those in force are the kernel's
- * own, for a signal handler. They begin a context (switch.S). */
+/* The rounding and the traps of the caller. They begin a context (switch.S).
+ * Those in force are the kernel's own, in the handler of a trap. */
 static void inherit_floating_point(void *sp, const ucontext_t *uc)
 {
     uint32_t *control = sp;
@@ -121,20 +154,28 @@ static void inherit_floating_point(void *sp, const ucontext_t *uc)
     control[1] = uc->uc_mcontext.fpregs->cwd;
 }
 
-static long make(const struct request *q, const ucontext_t *uc)
+static long make(const struct request *q, const struct tn__run_call *c)
 {
-    struct tn__run_green *green = get_block();
+    struct tn__run_green *green;
 
+    if (tn__run_self()->own)
+        return -EPERM; /* it would be as the process, not as its maker */
+    tn__run_hubs_start();
+    green = get_block();
     if (!green)
         return -EAGAIN;
     tn__hub_adopt(&tn__run_hub, &green->g);
+    tn__run_inspect_open();
     green->g.carry.fs_base = q->flags & CLONE_SETTLS
                                  ? (uint64_t)q->tls
                                  : tn__run_self()->g.carry.fs_base;
-    set_up(green, q, uc);
-    green->g.sp = tn__arch_prepare(NULL, (void *)(q->top & ~15l), begin, green);
-    inherit_floating_point(green->g.sp, uc);
+    set_up(green, q, c->regs);
+    green->g.sp = tn__arch_prepare(NULL, (void *)(q->top & ~15L), begin, green);
+    if (c->uc)
+        inherit_floating_point(green->g.sp, c->uc);
     count_one();
+    if (TN_UNLIKELY(!tn__run_here()->is_ticking))
+        tn__run_quantum_start();
     tn__hub_ready(&tn__run_hub, &green->g);
     return green->tid;
 }
@@ -161,9 +202,9 @@ long tn__run_clone(struct tn__run_call *c)
 
     if (!(q.flags & CLONE_THREAD))
         return make_process(c, q.flags);
-    if (!(q.flags & CLONE_VM) || !q.top || !c->uc)
+    if (!(q.flags & CLONE_VM) || !q.top || !c->regs)
         return -EINVAL;
-    return make(&q, c->uc);
+    return make(&q, c);
 }
 
 long tn__run_clone3(struct tn__run_call *c)
@@ -179,92 +220,110 @@ long tn__run_clone3(struct tn__run_call *c)
         return -EINVAL;
     if (!(q.flags & CLONE_THREAD))
         return make_process(c, q.flags);
-    if (!(q.flags & CLONE_VM) || !args->stack || !c->uc)
+    if (!(q.flags & CLONE_VM) || !args->stack || !c->regs)
         return -EINVAL;
-    return make(&q, c->uc);
+    return make(&q, c);
 }
 
 /* ---- the end ---- */
 
-/* The kernel's part at the end of a thread that holds robust mutexes. */
-static void give_up(struct tn__run_green *green, struct robust_list *entry,
-                    long offset)
-{
-    uint32_t *word = (uint32_t *)((char *)entry + offset);
-    struct tn__run_call wake = {
-        .nr = SYS_futex, .a = {(long)word, FUTEX_WAKE, 1, 0, 0, 0}};
-
-    if ((*word & FUTEX_TID_MASK) != (uint32_t)green->tid)
-        return;
-    *word = (*word & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-    tn__run_futex(&wake);
-}
-
-static struct robust_list *plain_pointer(struct robust_list *entry)
-{
-    return (struct robust_list *)((uintptr_t)entry & ~(uintptr_t)1);
-}
-
-static void walk_robust_list(struct tn__run_green *green)
-{
-    struct robust_list_head *head = green->robust;
-    struct robust_list *entry, *next;
-    long offset;
-
-    if (!head)
-        return;
-    offset = head->futex_offset;
-    entry = head->list.next;
-    for (int i = 0; i < ROBUST_MAX && plain_pointer(entry) != &head->list;
-         i++) {
-        next = plain_pointer(entry)->next;
-        if (entry != head->list_op_pending)
-            give_up(green, plain_pointer(entry), offset);
-        entry = next;
-    }
-    if (head->list_op_pending)
-        give_up(green, plain_pointer(head->list_op_pending), offset);
-}
-
 static void tell_joiners(struct tn__run_green *green)
 {
+    static const uint32_t none;
     struct tn__run_call wake = {
         .nr = SYS_futex,
         .a = {(long)green->clear_tid, FUTEX_WAKE, INT32_MAX, 0, 0, 0}};
 
     if (!green->clear_tid)
         return;
-    __atomic_store_n(green->clear_tid, 0, __ATOMIC_RELEASE);
-    tn__run_futex(&wake);
+    if (green != tn__run.main) /* nobody waits for a number of ours outside */
+        wake.a[1] |= FUTEX_PRIVATE_FLAG;
+    if (tn__run_copy(green->clear_tid, &none, sizeof none) == 0)
+        tn__run_futex(&wake);
 }
 
 static void drop_altstack(struct tn__run_green *green)
 {
     green->alt = (stack_t){0};
-    if (tn__run.alt_owner == green)
+    tn__run_altstack_forget(green);
+    if (tn__run_here()->alt_owner == green)
         tn__run_altstack_load(green);
+}
+
+bool tn__run_keep_stack(long start, long bytes)
+{
+    struct tn__run_green *green = tn__run_self();
+    long here = (long)&green;
+
+    if (here < start || here - start >= bytes || green == tn__run.main ||
+        (start & 4095))
+        return false;
+    green->unmap = (char *)start;
+    green->unmap_bytes = (size_t)bytes;
+    return true;
+}
+
+/* On the stack that is left over for this. */
+static void unmap_and_leave(void)
+{
+    struct tn__run_green *green = tn__run_self();
+
+    tn__sys_unmap(green->unmap, green->unmap_bytes);
+    tn__hub_leave(&tn__run_hub);
+}
+
+_Noreturn static void leave_unmapped(void)
+{
+    char *top = tn__run_here()->last_stack + TN__RUN_LAST_STACK - 8;
+
+    __asm__ volatile("movq %0, %%rsp\n\tjmpq *%1"
+                     :
+                     : "r"(top), "r"(unmap_and_leave)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+static void put_block(struct tn__run_green *green)
+{
+    if (green != &tn__run.first && green != tn__run.main)
+        tn__list_insert(&free_blocks, &green->all);
+}
+
+void tn__run_thread_gone(struct tn__run_green *green)
+{
+    if (green->unmap_bytes)
+        tn__sys_unmap(green->unmap, green->unmap_bytes);
+    tell_joiners(green);
+    put_block(green);
 }
 
 void tn__run_end(int status)
 {
     struct tn__run_green *green = tn__run_self();
 
-    if (green == &tn__run.main)
+    if (green == tn__run.main)
         tn__run.main_status = status;
-    walk_robust_list(green);
-    tell_joiners(green);
+    tn__run_mask_prepare(green, ~(tn__run_set)0);
+    tn__run_robust_give_up(green);
+    if (!tn__run_is_many)
+        tell_joiners(green);
     drop_altstack(green);
+    tn__run_offload_drop(green);
     tn__run_signals_drop(green);
     tn__list_remove(&green->all);
     if (--tn__run.counts.alive == 0) {
         tn__run_stats_print();
+        tn__run_inspect_close();
         tn__raw1(SYS_exit_group, tn__run.main_status);
     }
     tn__run_mask_grow();
     green->g.state = TN_GREENLET_DONE;
     tn__run_hub.n_alive--;
-    if (green != &tn__run.main)
-        tn__list_insert(&free_blocks, &green->all);
+    if (tn__run_is_many)
+        tn__run_leave_stack(green);
+    put_block(green);
+    if (green->unmap_bytes)
+        leave_unmapped();
     tn__hub_leave(&tn__run_hub);
 }
 
@@ -291,17 +350,20 @@ long tn__run_set_robust_list(struct tn__run_call *c)
     if (c->a[1] != (long)sizeof(struct robust_list_head))
         return -EINVAL;
     tn__run_self()->robust = (void *)c->a[0];
-    return 0;
+    /* The kernel knows main's, for when the process is killed. */
+    return tn__run_self() == tn__run.main ? tn__run_kernel(c) : 0;
 }
 
 long tn__run_get_robust_list(struct tn__run_call *c)
 {
     struct tn__run_green *green =
         c->a[0] ? tn__run_find_tid((int)c->a[0]) : tn__run_self();
+    size_t bytes = sizeof(struct robust_list_head);
 
     if (!green)
-        return -ESRCH;
-    *(void **)c->a[1] = green->robust;
-    *(size_t *)c->a[2] = sizeof(struct robust_list_head);
-    return 0;
+        return tn__run_kernel(c);
+    if (tn__run_copy((void *)c->a[2], &bytes, sizeof bytes) < 0)
+        return -EFAULT;
+    return tn__run_copy((void *)c->a[1], &green->robust,
+                        sizeof green->robust);
 }

@@ -7,10 +7,10 @@
  * the frame that the kernel has built holds the vector registers and all else,
  * and the sigreturn at the end of the handler puts it back, whenever that is.
  *
- * SIGSYS is never blocked (mask.c and action.c see to that): a system call that
+ * The kernel never blocks SIGSYS (mask.c sees to that): a system call that
  * traps while it is blocked kills the process. The handler does not use the
  * alternate stack, since a green thread may wait in it for long. */
-#include "run/run.h"
+#include "run/patch.h"
 
 #include <sys/prctl.h>
 
@@ -29,14 +29,15 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 {
     struct tn__run_action fallback = {(void *)SIG_DFL, 0, NULL, 0};
 
-    if (tn__run_has_handler(sig)) {
+    if (tn__run_action_of(sig)->handler == (void *)SIG_IGN)
+        return;
+    if (tn__run_has_handler(sig) ||
+        (tn__run_is_on() && info->si_code <= 0)) { /* it may be blocked */
         tn__run_on_signal(sig, info, context);
         return;
     }
-    if (tn__run_action_of(sig)->handler == (void *)SIG_IGN)
-        return;
     tn__run_action_load(sig, &fallback);
-    tn__raw3(SYS_tgkill, tn__run.pid, tn__run.pid, sig);
+    tn__raw3(SYS_tgkill, tn__run.pid, tn__run_kernel_tid(), sig);
 }
 
 void tn__run_on_trap(int sig, siginfo_t *info, void *context)
@@ -46,21 +47,25 @@ void tn__run_on_trap(int sig, siginfo_t *info, void *context)
     struct tn__run_call c = {
         .nr = regs->rax,
         .a = {regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9},
-        .uc = uc};
+        .uc = uc,
+        .pc = regs->rip,
+        .regs = regs};
 
     if (TN_UNLIKELY(info->si_code != SYS_USER_DISPATCH)) {
-        pass_on(sig, info, context);
+        if (!tn__run_offload_on_signal(info, uc))
+            pass_on(sig, info, context);
         return;
     }
-    if (TN_UNLIKELY(tn__run.in_engine || !tn__run.is_on)) {
+    if (TN_UNLIKELY(tn__run_is_inside() || !tn__run_is_on())) {
         /* The vDSO has fallen back to a system call, for us. */
         regs->rax = tn__raw(c.nr, c.a[0], c.a[1], c.a[2], c.a[3], c.a[4],
                             c.a[5]);
         return;
     }
-    tn__run.counts.by_trap++;
+    tn__run_here()->calls.by_trap++;
+    tn__run_patch_trapped(&c);
     regs->rax = tn__run_syscall(&c);
-    if (TN_LIKELY(tn__run.is_on))
+    if (TN_LIKELY(tn__run_is_on()))
         tn__run_frame_settle(tn__run_self(), uc);
 }
 

@@ -31,7 +31,7 @@ static bool is_same(const char *a, const char *b)
 /* Symbols in a GNU hash table: one more than the last index in any chain. */
 static uint32_t count_gnu(const uint32_t *hash)
 {
-    const uint32_t *buckets = hash + 4 + hash[2] * 2;
+    const uint32_t *buckets = hash + 4 + (size_t)hash[2] * 2;
     const uint32_t *chain = buckets + hash[0];
     uint32_t last = 0;
 

@@ -21,9 +21,10 @@ static long plain(long r)
 static struct tn__op op_for(int fd, int events)
 {
     struct tn__run_fd *f = tn__run_fd_get(fd);
+    bool is_mute = f && f->is_file && !tn__run_file_has_events(fd, f);
 
     return (struct tn__op){.code = TN__OP_POLL,
-                           .fd = f && f->is_file ? -1 : fd,
+                           .fd = is_mute ? -1 : fd,
                            .flags = events};
 }
 
@@ -116,7 +117,7 @@ static int keep_deadline(struct tn__run_call *c, const struct timespec *t)
 
 static int keep_deadline_ms(struct tn__run_call *c, int ms)
 {
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000l};
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
 
     return keep_deadline(c, ms < 0 ? NULL : &t);
 }
@@ -127,6 +128,28 @@ long tn__run_poll(struct tn__run_call *c)
     return poll_all((struct pollfd *)c->a[0], (size_t)c->a[1], c->deadline);
 }
 
+/* What is left until `deadline`. */
+static struct timespec rest_of(tn_time deadline)
+{
+    int64_t span = deadline - tn__run_clock(CLOCK_MONOTONIC);
+
+    if (span < 0 || deadline == TN_NOWAIT)
+        span = 0;
+    return (struct timespec){span / 1000000000, span % 1000000000};
+}
+
+/* The calls below select() and others say how much of the timeout is left, if
+ * they can: it may be constant. */
+static void tell_rest(struct timespec *given, tn_time deadline)
+{
+    struct timespec t;
+
+    if (!given || deadline == TN_FOREVER || deadline == TN_NOWAIT)
+        return;
+    t = rest_of(deadline);
+    tn__run_copy(given, &t, sizeof t);
+}
+
 long tn__run_ppoll(struct tn__run_call *c)
 {
     long r = keep_deadline(c, (const struct timespec *)c->a[2]);
@@ -135,6 +158,7 @@ long tn__run_ppoll(struct tn__run_call *c)
         r = tn__run_mask_borrow((const void *)c->a[3], (size_t)c->a[4]);
     if (r == 0)
         r = poll_all((struct pollfd *)c->a[0], (size_t)c->a[1], c->deadline);
+    tell_rest((struct timespec *)c->a[2], c->deadline);
     tn__run_mask_give_back(r);
     return r;
 }
@@ -195,7 +219,7 @@ struct sets {
 
 static int bit(const uint64_t *set, int fd)
 {
-    return set ? set[fd / 64] >> (fd % 64) & 1 : 0;
+    return set ? (int)(set[fd / 64] >> (fd % 64) & 1) : 0;
 }
 
 static int events_of(const struct sets *s, int fd)
@@ -284,19 +308,6 @@ static long select_until(struct tn__run_call *c)
     return r;
 }
 
-/* select() says how much of the timeout is left. */
-static void tell_rest(struct timeval *t, tn_time deadline)
-{
-    int64_t span = deadline - tn__run_clock(CLOCK_MONOTONIC);
-
-    if (!t || deadline == TN_FOREVER)
-        return;
-    if (span < 0 || deadline == TN_NOWAIT)
-        span = 0;
-    t->tv_sec = span / 1000000000;
-    t->tv_usec = span % 1000000000 / 1000;
-}
-
 long tn__run_select(struct tn__run_call *c)
 {
     struct timeval *given = (struct timeval *)c->a[4];
@@ -312,7 +323,11 @@ long tn__run_select(struct tn__run_call *c)
     r = keep_deadline(c, given ? &t : NULL);
     if (r == 0)
         r = select_until(c);
-    tell_rest(given, c->deadline);
+    if (given && c->deadline != TN_FOREVER) {
+        t = rest_of(c->deadline);
+        given->tv_sec = t.tv_sec;
+        given->tv_usec = t.tv_nsec / 1000;
+    }
     return r;
 }
 
@@ -328,6 +343,7 @@ long tn__run_pselect6(struct tn__run_call *c)
         r = tn__run_mask_borrow(mask->mask, mask->bytes);
     if (r == 0)
         r = select_until(c);
+    tell_rest((struct timespec *)c->a[4], c->deadline);
     tn__run_mask_give_back(r);
     return r;
 }

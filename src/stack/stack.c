@@ -32,6 +32,7 @@
 #endif
 
 enum {
+    MADV_NEVER = 0x7fff, /* what no kernel knows */
     SLAB_MIN = 16,
     SLAB_MAX = 1024,
     SLAB_BYTES_LOG2_MAX = 26, /* a slab of several stacks is at most 64 MiB */
@@ -53,18 +54,20 @@ void tn__stack_pool_init(struct tn__stack_pool *p, size_t page,
         p->classes[i].carve = -1;
 }
 
-#ifdef TN_TSAN
-static void destroy_fibers(struct tn__stack_pool *p);
-#endif
+static void forget_stacks(struct tn__stack_pool *p);
 
 void tn__stack_pool_fini(struct tn__stack_pool *p)
 {
-#ifdef TN_TSAN
-    destroy_fibers(p);
-#endif
+    forget_stacks(p);
     for (uint32_t i = 0; i < p->n_slabs; i++) {
         struct tn__stack_slab *slab = &p->slabs[i];
 
+#ifdef TN_ASAN
+        /* Frames that were left by a jump, and never returned, have marks that
+         * would stay for whoever is mapped here next. */
+        __asan_unpoison_memory_region(slab->base,
+                                      (size_t)slab->n << slab->bytes_log2);
+#endif
         tn__sys_unmap(slab->base, (size_t)slab->n << slab->bytes_log2);
     }
     if (p->is_cold)
@@ -80,12 +83,14 @@ void tn__stack_pool_fini(struct tn__stack_pool *p)
     memset(p, 0, sizeof *p);
 }
 
-int tn__stack_class(size_t bytes)
+int tn__stack_class(size_t page, size_t bytes)
 {
     int size_class = 0;
 
     if (bytes == 0)
         bytes = 65536;
+    if (bytes < 2 * page)
+        bytes = 2 * page;
     while (size_class < TN__STACK_CLASSES &&
            (size_t)1 << (TN__STACK_LOG2_MIN + size_class) < bytes)
         size_class++;
@@ -119,6 +124,7 @@ static struct tn__stack *make_head(struct tn__stack_pool *p, uint32_t slab_at,
     s->bytes_log2 = (uint16_t)slab->bytes_log2;
     s->is_used = 1;
     s->is_warm = 0;
+    s->valgrind_id = tn__valgrind_add(s->low, (char *)s);
     return s;
 }
 
@@ -144,7 +150,10 @@ static long guard_range(struct tn__stack_pool *p, struct tn__stack_slab *slab,
 
     for (uint32_t i = 0; i < n; i++)
         ranges[i] = (struct iovec){base_of(slab, from + i), p->page};
-    r = tn__sys_madvise_many(ranges, n, MADV_GUARD_INSTALL);
+    /* Valgrind does not know this call, and would say so. */
+    r = tn__is_on_valgrind()
+            ? -ENOSYS
+            : tn__sys_madvise_many(ranges, n, MADV_GUARD_INSTALL);
     if (r == (long)(n * p->page))
         return 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -155,8 +164,20 @@ static long guard_range(struct tn__stack_pool *p, struct tn__stack_slab *slab,
     return 0;
 }
 
+/* User-mode emulators say that they did any advice, known to them or not: then
+ * there would be no guard. */
+static bool is_advice_checked(const struct tn__stack_pool *p,
+                              const struct tn__stack_slab *slab)
+{
+    return tn__sys_madvise(slab->base, p->page, MADV_NEVER) < 0;
+}
+
 static void guard_slab(struct tn__stack_pool *p, struct tn__stack_slab *slab)
 {
+    if (p->n_slabs == 0 && !is_advice_checked(p, slab)) {
+        p->guard = TN__GUARD_MPROTECT;
+        return;
+    }
     for (uint32_t i = 0; i < slab->n; i += GUARD_BATCH) {
         uint32_t to = i + GUARD_BATCH < slab->n ? i + GUARD_BATCH : slab->n;
 
@@ -312,18 +333,27 @@ int tn__stack_each(struct tn__stack_pool *p,
     return 0;
 }
 
-#ifdef TN_TSAN
-static void destroy_fibers(struct tn__stack_pool *p)
+/* Tell the tools that a stack's memory goes. */
+static void forget(struct tn__stack *s)
 {
-    for (uint32_t i = 0; i < p->n_slabs; i++)
-        for (uint32_t k = 0; k < p->slabs[i].n_carved; k++) {
-            struct tn__stack *s = head_of(&p->slabs[i], k);
-
-            if (!p->is_cold[p->slabs[i].first + k] && s->tsan_fiber)
-                __tsan_destroy_fiber(s->tsan_fiber);
-        }
-}
+#ifdef TN_TSAN
+    if (s->tsan_fiber)
+        __tsan_destroy_fiber(s->tsan_fiber);
 #endif
+    tn__valgrind_remove(s->valgrind_id);
+}
+
+static void forget_stacks(struct tn__stack_pool *p)
+{
+#ifndef TN_TSAN
+    if (!tn__is_on_valgrind())
+        return;
+#endif
+    for (uint32_t i = 0; i < p->n_slabs; i++)
+        for (uint32_t k = 0; k < p->slabs[i].n_carved; k++)
+            if (!p->is_cold[p->slabs[i].first + k])
+                forget(head_of(&p->slabs[i], k));
+}
 
 void tn__stack_count(const struct tn__stack_pool *p, uint64_t *ret_stacks,
                      uint64_t *ret_free)
@@ -335,6 +365,40 @@ void tn__stack_count(const struct tn__stack_pool *p, uint64_t *ret_stacks,
     }
 }
 
+void tn__stack_measure(const struct tn__stack_pool *p, uint64_t *ret_bytes,
+                       uint64_t *ret_cold)
+{
+    *ret_bytes = *ret_cold = 0;
+    for (uint32_t i = 0; i < p->n_slabs; i++)
+        *ret_bytes += (uint64_t)p->slabs[i].n_carved << p->slabs[i].bytes_log2;
+    for (int i = 0; i < TN__STACK_CLASSES; i++)
+        *ret_cold += p->classes[i].n_cold;
+}
+
+/* Asks the kernel, so that a stack that nobody asks about costs nothing, not
+ * even a pattern painted on it: that would touch all of its pages. */
+size_t tn__stack_depth(const struct tn__stack_pool *p,
+                       const struct tn__stack *s)
+{
+    unsigned char is_there[256];
+    char *top = (char *)s;
+    char *end = (char *)(((uintptr_t)top + p->page - 1) &
+                         ~(uintptr_t)(p->page - 1));
+
+    for (char *at = s->low; at < end; at += sizeof is_there * p->page) {
+        size_t n = (size_t)(end - at) / p->page;
+
+        if (n > sizeof is_there)
+            n = sizeof is_there;
+        if (tn__sys_mincore(at, n * p->page, is_there) < 0)
+            return 0;
+        for (size_t i = 0; i < n; i++)
+            if (is_there[i] & 1)
+                return (size_t)(top - (at + i * p->page));
+    }
+    return 0;
+}
+
 /* ---- giving memory back ---- */
 
 static void chill(struct tn__stack_pool *p, struct tn__stack_class *c,
@@ -344,10 +408,7 @@ static void chill(struct tn__stack_pool *p, struct tn__stack_class *c,
     uint32_t index = (uint32_t)((size_t)((char *)s - slab->base) >>
                                 slab->bytes_log2);
 
-#ifdef TN_TSAN
-    if (s->tsan_fiber)
-        __tsan_destroy_fiber(s->tsan_fiber);
-#endif
+    forget(s);
     p->is_cold[slab->first + index] = 1;
     c->cold[c->n_cold++] = (struct tn__stack_cold){s->slab, index};
     tn__sys_madvise(s->low, ((size_t)1 << slab->bytes_log2) - p->page,

@@ -26,6 +26,7 @@ struct tn__stack {
     uint8_t is_used;        /* 1 from get to put */
     uint8_t is_warm;        /* its user's: what lies below the head is still as
                              * its last user left it; 0 on a fresh one */
+    uint32_t valgrind_id;   /* Valgrind's number for it */
     void *tsan_fiber;       /* ThreadSanitizer's; made at first use */
 };
 
@@ -83,8 +84,9 @@ void tn__stack_pool_init(struct tn__stack_pool *p, size_t page,
                          enum tn__stack_guard guard);
 void tn__stack_pool_fini(struct tn__stack_pool *p);
 
-/* A class for so many bytes (0: the default, 64 KiB); -1 if there is none. */
-int tn__stack_class(size_t bytes);
+/* A class for so many bytes (0: the default, 64 KiB), with room for the guard
+ * and a page more where pages are large; -1 if there is none. */
+int tn__stack_class(size_t page, size_t bytes);
 
 /* Slow path of tn__stack_get(). */
 int tn__stack_get_slow(struct tn__stack_pool *p, int size_class,
@@ -145,5 +147,14 @@ bool tn__stack_is_guard(const struct tn__stack_pool *p,
 /* Stacks carved, and of these how many are free (with or without memory). */
 void tn__stack_count(const struct tn__stack_pool *p, uint64_t *ret_stacks,
                      uint64_t *ret_free);
+
+/* Address space of all stacks, and how many have no memory. */
+void tn__stack_measure(const struct tn__stack_pool *p, uint64_t *ret_bytes,
+                       uint64_t *ret_cold);
+
+/* How deep a stack has been used since it last gave memory back, in bytes from
+ * the head down, to whole pages: what the kernel holds for it. */
+size_t tn__stack_depth(const struct tn__stack_pool *p,
+                       const struct tn__stack *s);
 
 #endif /* TN_STACK_STACK_H */

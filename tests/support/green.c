@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SETTLE_ROUNDS = 4 };
+#include "hub/hub.h"
+
+enum { SETTLE_ROUNDS = 4, SEEDED_ROUNDS_MAX = 200 };
 
 tn_greenlet *spawn(tn_greenlet_fn fn, void *arg)
 {
@@ -37,10 +39,30 @@ int join(tn_greenlet *g)
     return result;
 }
 
+/* In the order of the seed, until all but this one wait; those that yield for
+ * ever never do. */
+static void settle_by_seed(const struct tn_hub *h)
+{
+    int i = 0;
+
+    do {
+        assert_result(tn_yield(), 0);
+    } while (h->tail && ++i < SEEDED_ROUNDS_MAX);
+}
+
 void settle(void)
 {
+    struct tn_hub *h = tn__hub_peek();
+    uint32_t random = h ? h->detour & TN__DETOUR_RANDOM : 0;
+
+    if (random) {
+        settle_by_seed(h);
+        h->detour &= ~random;
+    }
     for (int i = 0; i < SETTLE_ROUNDS; i++)
         assert_result(tn_yield(), 0);
+    if (random)
+        h->detour |= random;
 }
 
 int count_alive(void)
@@ -79,6 +101,11 @@ void note(const char *word)
 const char *notes(void)
 {
     return noted;
+}
+
+void notes_clear(void)
+{
+    noted[0] = '\0';
 }
 
 /* ---- descriptors ---- */

@@ -16,7 +16,7 @@ void spawn_detached(tn_greenlet_fn fn, void *arg);
 /* Wait for its end, give the reference back, and return its result. */
 int join(tn_greenlet *g);
 
-/* Let every greenlet that can run do so until it waits. */
+/* Let every greenlet that can run do so until it waits, whatever the seed. */
 void settle(void);
 
 /* How many greenlets have not ended, main included. */
@@ -25,9 +25,10 @@ int count_alive(void);
 /* Call it in a child process of this one, in which it must succeed. */
 void run_in_child(void (*fn)(void));
 
-/* A line of what happened, in order; note() adds to it. */
+/* A line of what happened, in order; note() adds to it. Empty at first. */
 void note(const char *word);
 const char *notes(void);
+void notes_clear(void);
 
 /* Connected stream sockets of tendril's, and a pipe. */
 void open_pair(int fds[2]);

@@ -67,6 +67,46 @@ void exchange(int fd)
     assert_memory_equal(buf, "hello", 5);
 }
 
+void finish_service(tn_stream_server *s)
+{
+    assert_result(tn_stream_server_stop(s, TN_FOREVER), 0);
+    tn_stream_server_free(s);
+    settle(); /* a greenlet that never ran leaves the queue */
+}
+
+struct tn_stream_server_stats count_service(const tn_stream_server *s)
+{
+    struct tn_stream_server_stats stats = {.size = sizeof stats};
+
+    assert_result(tn_stream_server_stats(s, &stats), 0);
+    return stats;
+}
+
+/* The server has closed its end. */
+void assert_turned_away(int fd)
+{
+    char byte;
+    long r = tn_recv(fd, &byte, 1, 0, TN_FOREVER);
+
+    assert_true(r == 0 || r == -ECONNRESET);
+    assert_result(tn_close(fd), 0);
+}
+
+/* What has come by now is seen: the loop is asked twice. */
+void let_loop_look(void)
+{
+    struct tn_hub_stats stats = {.size = sizeof stats};
+    uint64_t n_before;
+
+    assert_result(tn_hub_stats(&stats), 0);
+    n_before = stats.polls;
+    while (stats.polls < n_before + 2) {
+        assert_result(tn_yield(), 0);
+        assert_result(tn_hub_stats(&stats), 0);
+    }
+    settle();
+}
+
 void limit_descriptors(int n)
 {
     struct rlimit limit = {(rlim_t)n, 4096};

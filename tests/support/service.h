@@ -19,6 +19,17 @@ tn_stream_server *start_service(tn_stream_fn fn, void *arg,
 int dial_service(const tn_stream_server *s);
 void exchange(int fd);
 
+/* Stop it, when its handlers have ended, and free it. */
+void finish_service(tn_stream_server *s);
+
+struct tn_stream_server_stats count_service(const tn_stream_server *s);
+
+/* The server has closed its end of `fd`, or does so; close this one. */
+void assert_turned_away(int fd);
+
+/* What has come by now is seen: the loop is asked twice. */
+void let_loop_look(void);
+
 /* Let so many descriptors be open; the number that the next one will get. */
 void limit_descriptors(int n);
 int first_free(void);

@@ -15,8 +15,20 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+/* The build says so itself for what it compiles without TSan. */
+#if defined(__SANITIZE_THREAD__) && !defined(TEST_TSAN)
+# define TEST_TSAN 1
+#elif defined(__has_feature)
+# if __has_feature(thread_sanitizer)
+#  define TEST_TSAN 1
+# endif
+#endif
+#ifndef TEST_TSAN
+# define TEST_TSAN 0
+#endif
+
 /* How much slower than a plain build this one may be. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || TEST_TSAN
 # define TEST_SLOWNESS 10
 # define TEST_SANITIZED 1
 #elif defined(__has_feature)
@@ -76,6 +88,18 @@ TEST_NORETURN void test_skip(const char *reason);
 /* Skip on every back end but this one, or on this one. */
 void test_only_on(const char *loop, const char *reason);
 void test_not_on(const char *loop, const char *reason);
+
+/* Whether the scheduler is seeded (TENDRIL_SIM_SEED) and so not first in, first
+ * out; and skip if so. */
+bool test_is_seeded(void);
+void test_not_seeded(const char *reason);
+
+/* Skip under TSan, which knows nothing of threads and greenlets in the child of
+ * a fork, and delivers signals when it sees fit. */
+void test_not_under_tsan(void);
+
+/* Valgrind does not do all that the CPU does. */
+bool test_is_on_valgrind(void);
 
 /* The result of a call, in words. */
 void test_result(long is, long should_be, const char *text, const char *file,

@@ -20,21 +20,30 @@ static void open_pool(enum tn__stack_guard guard)
 
 static struct tn__stack *get(size_t bytes)
 {
+    int size_class = tn__stack_class(pool.page, bytes);
     struct tn__stack *s;
 
-    assert_result(tn__stack_get(&pool, tn__stack_class(bytes), &s), 0);
+    assert_result(tn__stack_get(&pool, size_class, &s), 0);
     return s;
 }
 
 static void sizes_are_rounded_up_to_classes(void)
 {
-    assert_int_equal(tn__stack_class(0), tn__stack_class(65536));
-    assert_int_equal(tn__stack_class(1), 0);
-    assert_int_equal(tn__stack_class(16384), 0);
-    assert_int_equal(tn__stack_class(16385), 1);
-    assert_int_equal(tn__stack_class((size_t)1 << 30), 16);
-    assert_int_equal(tn__stack_class(((size_t)1 << 30) + 1), -1);
-    assert_int_equal(tn__stack_class(SIZE_MAX), -1);
+    assert_int_equal(tn__stack_class(4096, 0), tn__stack_class(4096, 65536));
+    assert_int_equal(tn__stack_class(4096, 1), 0);
+    assert_int_equal(tn__stack_class(4096, 16384), 0);
+    assert_int_equal(tn__stack_class(4096, 16385), 1);
+    assert_int_equal(tn__stack_class(4096, (size_t)1 << 30), 16);
+    assert_int_equal(tn__stack_class(4096, ((size_t)1 << 30) + 1), -1);
+    assert_int_equal(tn__stack_class(4096, SIZE_MAX), -1);
+}
+
+static void there_is_room_beside_the_guard_where_pages_are_large(void)
+{
+    assert_int_equal(tn__stack_class(65536, 0), 3);
+    assert_int_equal(tn__stack_class(65536, 1), 3);
+    assert_int_equal(tn__stack_class(65536, 131073), 4);
+    assert_int_equal(tn__stack_class(16384, 1), 1);
 }
 
 static void stacks_do_not_overlap_and_are_writable(void)
@@ -125,6 +134,7 @@ static void the_page_below_is_a_guard(void)
 }
 
 TEST_MAIN(TEST_BARE(sizes_are_rounded_up_to_classes),
+          TEST_BARE(there_is_room_beside_the_guard_where_pages_are_large),
           TEST_BARE(stacks_do_not_overlap_and_are_writable),
           TEST_BARE(the_last_put_is_the_next_got),
           TEST_BARE(the_page_below_is_a_guard))

@@ -155,7 +155,33 @@ static void the_end_of_the_listener_ends_its_wait(void)
         assert_result(tn_close(queued[i]), 0);
 }
 
-TEST_MAIN(TEST(one_that_finds_the_queue_full_waits_until_there_is_room),
+static int connect_that(void *arg)
+{
+    return tn_connect(*(int *)arg, (struct sockaddr *)&addr, len, TN_FOREVER);
+}
+
+static void a_close_ends_its_wait(void)
+{
+    tn_greenlet *g;
+    int fd;
+
+    open_full_listener();
+    for (int i = 0; i < 2; i++) {
+        fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (i)
+            assert_result(tn_fd_adopt(fd), 0);
+        g = spawn(connect_that, &fd);
+        assert_result(tn_sleep(tn_after_ms(100)), 0); /* long pauses by now */
+        assert_result(tn_close(fd), 0);
+        assert_result(tn_yield(), 0);
+        assert_result(tn_greenlet_is_done(g), 1);
+        assert_result(join(g), -EBADF);
+    }
+    close_listener();
+}
+
+TEST_MAIN(TEST(a_close_ends_its_wait),
+          TEST(one_that_finds_the_queue_full_waits_until_there_is_room),
           TEST(it_gives_up_at_its_deadline),
           TEST(it_does_not_wait_when_told_so), TEST(a_scope_ends_its_wait),
           TEST(a_kill_ends_its_wait),

@@ -163,6 +163,8 @@ static void limit_descriptors(rlim_t n)
 {
     struct rlimit limit = {n, 4096};
 
+    if (test_is_on_valgrind())
+        test_skip("Valgrind has a limit of its own");
     assert_result(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
@@ -345,6 +347,29 @@ static void a_number_that_another_thread_closed_can_be_adopted_again(void)
     }
 }
 
+static int read_one_byte(void *arg)
+{
+    char byte;
+
+    return (int)tn_recv(*(int *)arg, &byte, 1, 0, TN_FOREVER);
+}
+
+static void who_comes_after_an_adoption_is_behind_those_who_wait(void)
+{
+    tn_greenlet *g;
+    char byte;
+    int fds[2];
+
+    open_pair(fds);
+    g = spawn(read_one_byte, &fds[0]);
+    settle();
+    assert_result(tn_fd_adopt(fds[0]), 0);
+    assert_result(tn_send(fds[1], "x", 1, 0, TN_FOREVER), 1);
+    assert_result(tn_recv(fds[0], &byte, 1, 0, tn_after_ms(1)), -ETIME);
+    assert_result(join(g), 1);
+    close_both(fds);
+}
+
 TEST_MAIN(TEST(a_number_that_another_thread_closed_can_be_adopted_again),
           TEST(several_waiters_are_served_in_order),
           TEST(a_waiter_that_was_killed_leaves_its_turn_to_the_next),
@@ -355,5 +380,6 @@ TEST_MAIN(TEST(a_number_that_another_thread_closed_can_be_adopted_again),
           TEST(nowait_always_asks_the_kernel),
           TEST(a_fast_peer_on_one_connection_starves_nobody),
           TEST(adopting_is_refused_where_it_would_do_harm),
+          TEST(who_comes_after_an_adoption_is_behind_those_who_wait),
           TEST(adopting_under_a_waiter_keeps_it_waiting),
           TEST(a_transfer_of_nothing_never_waits))

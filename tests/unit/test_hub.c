@@ -147,6 +147,48 @@ static void destroy_in_a_post_is_refused(void)
     assert_int_equal(n, 2);
 }
 
+/* ---- what it has counted ---- */
+
+/* As an older program and a newer one know the struct. */
+static void statistics_are_cut_to_what_the_caller_knows(void)
+{
+    struct {
+        struct tn_hub_stats known;
+        uint64_t later[2];
+    } s;
+    struct tn_hub_stats *stats = &s.known;
+
+    memset(&s, 0xee, sizeof s);
+    stats->size = offsetof(struct tn_hub_stats, polls);
+    assert_result(tn_hub_stats(stats), 0);
+    assert_int_equal(stats->size, offsetof(struct tn_hub_stats, polls));
+    assert_int_equal(stats->spawned, 0);
+    assert_int_equal(stats->polls, 0xeeeeeeeeeeeeeeee);
+    stats->size = sizeof s;
+    assert_result(tn_hub_stats(stats), 0);
+    assert_int_equal(stats->alive, 1);
+    assert_int_equal(s.later[1], 0);
+    stats->size = sizeof(size_t) - 1;
+    assert_result(tn_hub_stats(stats), -EINVAL);
+    assert_result(tn_hub_stats(NULL), -EINVAL);
+}
+
+static void stacks_are_counted(void)
+{
+    struct tn_hub_stats stats = {.size = sizeof stats}, after = stats;
+    struct tn_greenlet_options options = TN_GREENLET_OPTIONS;
+    tn_greenlet *g;
+
+    assert_result(tn_hub_stats(&stats), 0);
+    options.stack_bytes = 1 << 20;
+    assert_result(tn_spawn_with(&options, do_nothing, NULL, &g), 0);
+    assert_result(tn_hub_stats(&after), 0);
+    assert_int_equal(after.stack_bytes - stats.stack_bytes, 1 << 20);
+    assert_int_equal(after.stacks_mapped - stats.stacks_mapped, 1);
+    assert_int_equal(after.stacks_cold, 0);
+    assert_result(join(g), 0);
+}
+
 /* ---- none ---- */
 
 static void without_a_hub_calls_say_why_and_scopes_are_empty(void)
@@ -330,7 +372,9 @@ static void a_loop_leaves_alone_who_has_its_numbers_now(void)
     run_in_child(close_and_take_the_numbers);
 }
 
-TEST_MAIN(
+TEST_MAIN(TEST(statistics_are_cut_to_what_the_caller_knows),
+          TEST(stacks_are_counted),
+
     TEST(posts_left_at_destroy_are_called_as_on_the_hub),
     TEST(posts_left_at_the_end_of_a_thread_are_called_as_on_the_hub),
     TEST(links_due_at_destroy_are_called),

@@ -42,6 +42,7 @@ static void start_twice_or_after_the_end_does_nothing(void)
 {
     tn_greenlet *g;
 
+    n_runs = 0;
     assert_result(tn_greenlet_new(NULL, count_run, NULL, &g), 0);
     assert_result(tn_start(g), 0);
     assert_result(tn_start(g), 0);
@@ -57,6 +58,7 @@ static void start_twice_or_after_the_end_does_nothing(void)
 /* S15: before start, in the queue; waiting for it or not. */
 static void one_killed_before_it_ran_never_runs(void)
 {
+    n_runs = 0;
     for (int way = 0; way < 4; way++) {
         tn_link link = {0};
         tn_greenlet *g;
@@ -181,6 +183,7 @@ static void killing_many_that_were_not_started_never_waits(void)
     enum { N = 100 };
     tn_greenlet *g[N];
 
+    n_runs = 0;
     for (int i = 0; i < N; i++)
         g[i] = spawn(count_run, NULL);
     for (int i = 0; i < N; i++)
@@ -318,6 +321,7 @@ static void a_killer_whose_victim_has_ended_says_so(void)
     struct stubborn victim = {.at = TN_FOREVER};
     tn_greenlet *killer;
 
+    test_not_seeded("the killer must be the last to run");
     victim.g = spawn(end_when_allowed, &victim);
     settle();
     killer = spawn(kill_in_a_scope, &victim);
@@ -334,6 +338,7 @@ static void detached_ones_recycle_their_stacks(void)
 {
     struct tn_hub_stats stats = {.size = sizeof stats};
 
+    test_not_seeded("each must have ended after one yield");
     for (int i = 0; i < 10000; i++) {
         spawn_detached(count_run, NULL);
         assert_result(tn_yield(), 0);

@@ -18,7 +18,8 @@ static void count_is_on(bool on)
 }
 static int n_calls;
 #else
-static bool is_counted;
+/* Of this thread: those of an offload pool come and go. */
+static __thread bool is_counted;
 static int n_calls;
 
 extern void *__libc_malloc(size_t size);
@@ -78,7 +79,7 @@ static int call_it(void *arg)
 static void wait_three_times(const struct wait_kind *kind)
 {
     for (int way = 0; way < 3; way++) {
-        struct waiter me = {kind, {{-1, -1, -1, -1}, NULL, 0}, TN_FOREVER, 0};
+        struct waiter me = {kind, {.fds = {-1, -1, -1, -1}}, TN_FOREVER, 0};
         tn_greenlet *g;
 
         kind->open(&me.wait);
@@ -108,7 +109,8 @@ static void no_wait_on_a_descriptor_or_a_greenlet_enters_malloc(void)
 {
     test_not_on("ev", "libev allocates");
     for (size_t k = 0; k < n_wait_kinds; k++)
-        wait_three_times(&wait_kinds[k]);
+        if (!wait_kinds[k].allocates)
+            wait_three_times(&wait_kinds[k]);
 }
 
 static int sleep_a_little(void *arg)

@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 # define _GNU_SOURCE
 #endif
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -271,13 +272,29 @@ static void data_that_is_not_asked_for_does_not_spin(void)
     close_both(fds);
 }
 
+/* poll() waits for what a file never has; so do those who wait for more. */
+static void what_a_file_never_has_is_waited_for(void)
+{
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    struct pollfd p[2] = {{.fd = file, .events = POLLPRI}, {.fd = -1}};
+    int fds[2];
+
+    test_not_on("ev", "libev knows readable and writable only");
+    open_pair(fds);
+    assert_result(tn_poll(p, 2, tn_after_ms(1)), -ETIME);
+    p[1] = (struct pollfd){.fd = fds[0], .events = POLLIN};
+    assert_result(tn_poll(p, 2, tn_after_ms(1)), -ETIME);
+    close_both(fds);
+    close(file);
+}
+
 TEST_MAIN(TEST(ev_refuses_to_wait_for_what_libev_is_not_told_of),
           TEST(data_that_is_not_asked_for_does_not_spin),
           TEST(what_happens_while_it_waits_is_reported),
           TEST(a_descriptor_that_is_not_open_is_pollnval_at_once),
           TEST(nothing_to_wait_for_is_a_sleep),
           TEST(a_reader_and_a_poller_of_one_descriptor),
-          TEST(a_file_is_ready),
+          TEST(a_file_is_ready), TEST(what_a_file_never_has_is_waited_for),
           TEST(hangups_are_told_to_who_asks_for_nothing),
           TEST(rdhup_is_reported),
           TEST(the_other_names_of_events_are_known),

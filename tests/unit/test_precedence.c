@@ -121,7 +121,7 @@ static void arm(struct trial *t)
 
 static void try_parked(const struct wait_kind *kind, int set, int way)
 {
-    struct trial t = {kind, {{-1, -1, -1, -1}, NULL, 0}, set, way};
+    struct trial t = {kind, {.fds = {-1, -1, -1, -1}}, set, way};
 
     kind->open(&t.wait);
     t.at = tn_after_ms(10);
@@ -150,7 +150,9 @@ static bool is_possible(const struct wait_kind *kind, int set, int way)
 {
     if ((set & RESULT) && !kind->satisfy)
         return false;
-    return !(way & CLOSES) || kind->is_descriptor;
+    if (kind->is_here && !kind->is_here())
+        return false;
+    return !(way & CLOSES) || kind->closed;
 }
 
 static void every_combination_in_one_turn_while_parked(void)
@@ -187,7 +189,7 @@ static int call_after_all(void *arg)
 
 static void try_entry(const struct wait_kind *kind, int set, bool is_nowait)
 {
-    struct trial t = {kind, {{-1, -1, -1, -1}, NULL, 0}, set, 0};
+    struct trial t = {kind, {.fds = {-1, -1, -1, -1}}, set, 0};
 
     kind->open(&t.wait);
     t.at = tn_after_ms(2);
@@ -215,6 +217,8 @@ static void every_combination_before_entry(void)
         for (int set = 0; set < N_SETS; set++) {
             if (!is_possible(&wait_kinds[k], set, 0))
                 continue;
+            if ((set & RESULT) && wait_kinds[k].is_never_at_once)
+                continue;
             if (set)
                 try_entry(&wait_kinds[k], set, false);
             try_entry(&wait_kinds[k], set & ~OWN, true);
@@ -226,7 +230,7 @@ static void every_combination_before_entry(void)
 
 static void try_alone(const struct wait_kind *kind, int set, int way)
 {
-    struct trial t = {kind, {{-1, -1, -1, -1}, NULL, 0}, set, way};
+    struct trial t = {kind, {.fds = {-1, -1, -1, -1}}, set, way};
 
     kind->open(&t.wait);
     t.at = tn_after_ms(set & (OUTER | INNER | OWN) ? 3 : 100000);
@@ -253,7 +257,7 @@ static void each_thing_alone_while_parked(void)
         for (int set = 1; set < N_SETS; set *= 2)
             if (is_possible(&wait_kinds[k], set, 0))
                 try_alone(&wait_kinds[k], set, 0);
-        if (wait_kinds[k].is_descriptor)
+        if (wait_kinds[k].closed)
             try_alone(&wait_kinds[k], RESULT, CLOSES);
     }
 }
@@ -262,7 +266,7 @@ static void each_thing_alone_while_parked(void)
 static void a_close_counts_before_a_kill_in_each_order(void)
 {
     for (size_t k = 0; k < n_wait_kinds; k++)
-        if (wait_kinds[k].is_descriptor)
+        if (wait_kinds[k].closed)
             try_alone(&wait_kinds[k], RESULT | KILL, CLOSES);
 }
 

@@ -20,9 +20,11 @@ static int note_twice(void *arg)
 static void yields_of_two_greenlets_interleave(void)
 {
     static const char *const a[] = {"1A", "1B"}, *const b[] = {"2A", "2B"};
-    tn_greenlet *first = spawn(note_twice, (void *)a);
-    tn_greenlet *second = spawn(note_twice, (void *)b);
+    tn_greenlet *first, *second;
 
+    test_not_seeded("is about the order itself");
+    first = spawn(note_twice, (void *)a);
+    second = spawn(note_twice, (void *)b);
     assert_result(join(first), 0);
     assert_result(join(second), 0);
     assert_string_equal(notes(), "1A 2A 1B 2B");
@@ -42,9 +44,11 @@ static int sleep_0_twice(void *arg)
 static void sleep_of_no_time_is_a_yield(void)
 {
     static const char *const a[] = {"1A", "1B"}, *const b[] = {"2A", "2B"};
-    tn_greenlet *first = spawn(sleep_0_twice, (void *)a);
-    tn_greenlet *second = spawn(sleep_0_twice, (void *)b);
+    tn_greenlet *first, *second;
 
+    test_not_seeded("is about the order itself");
+    first = spawn(sleep_0_twice, (void *)a);
+    second = spawn(sleep_0_twice, (void *)b);
     assert_result(join(first), 0);
     assert_result(join(second), 0);
     assert_string_equal(notes(), "1A 2A 1B 2B");
@@ -63,8 +67,10 @@ static int yield_until_over(void *arg)
 /* S39 */
 static void endless_yields_let_timers_fire(void)
 {
-    tn_greenlet *g = spawn(yield_until_over, NULL);
+    tn_greenlet *g;
 
+    test_not_seeded("has one greenlet, and yields thousands of times");
+    g = spawn(yield_until_over, NULL);
     assert_result(tn_sleep(tn_after_ms(2)), 0);
     is_over = 1;
     assert_result(join(g), 0);
@@ -77,6 +83,7 @@ static void endless_yields_let_descriptors_be_served(void)
     int fds[2];
     char byte;
 
+    is_over = 0;
     open_pair(fds);
     settle();
     assert_result(tn_send(fds[0], "x", 1, 0, TN_FOREVER), 1);
@@ -95,6 +102,7 @@ static void a_lone_yield_loop_lets_its_scope_expire(void)
     tn_timeout t;
     int r;
 
+    test_not_seeded("has one greenlet, and yields thousands of times");
     tn_timeout_begin(&t, tn_after_ms(2));
     do {
         r = tn_yield();

@@ -246,6 +246,62 @@ static void waitall_leaves_messages_single(void)
     }
 }
 
+static int peek_at_all(void *arg)
+{
+    struct all *me = arg;
+
+    return (int)tn_recv(me->fd, me->buf, 6, MSG_WAITALL | MSG_PEEK,
+                        me->deadline);
+}
+
+static void waitall_peeks_at_all(void)
+{
+    struct all me = {.deadline = TN_FOREVER};
+    tn_greenlet *g;
+    int fds[2];
+
+    open_pair(fds);
+    me.fd = fds[0];
+    for (int i = 0; i < 2; i++) {
+        g = spawn(peek_at_all, &me);
+        assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+        assert_result(tn_sleep(tn_after_ms(2)), 0);
+        assert_result(tn_greenlet_is_done(g), 0);
+        assert_result(tn_send(fds[1], "def", i ? 2 : 3, 0, TN_FOREVER),
+                      i ? 2 : 3);
+        if (i) /* the end comes before the rest */
+            assert_result(tn_shutdown(fds[1], SHUT_WR), 0);
+        assert_result(join(g), i ? 5 : 6);
+        assert_memory_equal(me.buf, "abcde", 5);
+        assert_result(receive_all(&me), i ? 5 : 6);
+    }
+    assert_result(peek_at_all(&me), 0);
+    close_both(fds);
+}
+
+static void a_close_or_a_kill_ends_a_peek_at_all(void)
+{
+    struct all me = {.deadline = TN_FOREVER};
+    tn_greenlet *g;
+    int fds[2];
+
+    for (int is_killed = 0; is_killed < 2; is_killed++) {
+        open_pair(fds);
+        me.fd = fds[0];
+        assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+        g = spawn(peek_at_all, &me);
+        assert_result(tn_sleep(tn_after_ms(2)), 0);
+        if (is_killed)
+            assert_result(tn_kill(g, TN_NOWAIT), -EAGAIN);
+        else
+            assert_result(tn_close(fds[0]), 0);
+        assert_result(join(g), 3); /* what it has seen */
+        assert_result(tn_close(fds[1]), 0);
+        if (is_killed)
+            assert_result(tn_close(fds[0]), 0);
+    }
+}
+
 static void waitall_does_not_peek_at_the_same_bytes_twice(void)
 {
     char buf[8] = "";
@@ -260,7 +316,9 @@ static void waitall_does_not_peek_at_the_same_bytes_twice(void)
     close_both(fds);
 }
 
-TEST_MAIN(TEST(waitall_waits_for_all),
+TEST_MAIN(TEST(waitall_peeks_at_all),
+          TEST(a_close_or_a_kill_ends_a_peek_at_all),
+          TEST(waitall_waits_for_all),
           TEST(waitall_gives_what_came_before_the_end_or_the_deadline),
           TEST(waitall_leaves_messages_single),
           TEST(waitall_does_not_peek_at_the_same_bytes_twice),

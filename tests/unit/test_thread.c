@@ -281,6 +281,7 @@ static void *meddle(void *arg)
     assert_result(tn_start(g[1]), -EXDEV);
     assert_result(tn_switch(g[1], NULL, NULL), -EXDEV);
     assert_result(tn_throw(g[1], -EIO, NULL), -EXDEV);
+    assert_result(tn_greenlet_set_parent(g[1], tn_self()), -EXDEV);
     assert_result(tn_greenlet_link(g[0], &link, NULL, NULL), -EINVAL);
     return NULL;
 }

@@ -12,6 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef __GLIBC__
+static inline const char *strerrorname_np(int error)
+{
+    return strerror(error);
+}
+#endif
+
 static inline void check(int is_true, const char *what, int line)
 {
     if (is_true)

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* run/comm.c - /proc/self/task/TID/comm of a green thread, by which libc tells
+ * and sets the name of another thread.
+ *
+ * There is no such file. What is opened instead is one in memory, with the name
+ * in it; what was written to it when it is closed is the new name. */
+#include "run/run.h"
+
+#include <fcntl.h>
+
+enum { OPEN_MAX_AT_ONCE = 16, PATH_BYTES = 64 };
+
+static struct {
+    int fd, tid;
+} opened[OPEN_MAX_AT_ONCE];
+static int n_opened;
+
+/* Does `text` begin with `head`? What follows; or NULL. */
+static const char *after(const char *text, const char *head)
+{
+    while (*head)
+        if (*text++ != *head++)
+            return NULL;
+    return text;
+}
+
+static const char *number(const char *text, int *ret)
+{
+    const char *start = text;
+    int n = 0;
+
+    while (*text >= '0' && *text <= '9' && n < 100000000)
+        n = n * 10 + *text++ - '0';
+    *ret = n;
+    return text == start ? NULL : text;
+}
+
+/* Whose name is it? NULL: it is another file. */
+static struct tn__run_green *find(const char *path)
+{
+    char text[PATH_BYTES];
+    const char *at;
+    int pid, tid;
+
+    if (tn__run_copy_text(text, path, sizeof text) < 0)
+        return NULL;
+    text[sizeof text - 1] = '\0';
+    at = after(text, "/proc/");
+    if (!at)
+        return NULL;
+    if (after(at, "self/task/")) {
+        at = after(at, "self/task/");
+    } else {
+        at = number(at, &pid);
+        at = at && pid == tn__run.pid ? after(at, "/task/") : NULL;
+    }
+    at = at ? number(at, &tid) : NULL;
+    at = at && tid >= TN__RUN_TID_MIN ? after(at, "/comm") : NULL;
+    return at && !*at ? tn__run_find_tid(tid) : NULL;
+}
+
+/* The file of `green`, at its beginning, or empty. */
+static long make(const struct tn__run_green *green, int flags)
+{
+    char line[sizeof green->name + 1];
+    const char *name = green->name[0] ? green->name : tn__run.main->name;
+    size_t n = 0;
+    long fd = tn__raw3(SYS_memfd_create, (long)"comm",
+                       flags & O_CLOEXEC ? 1 : 0, 0);
+
+    if (fd < 0)
+        return fd;
+    for (; n < sizeof green->name - 1 && name[n]; n++)
+        line[n] = name[n];
+    line[n++] = '\n';
+    if (!(flags & O_TRUNC))
+        tn__raw4(SYS_pwrite64, fd, (long)line, (long)n, 0);
+    return fd;
+}
+
+long tn__run_comm_open(const char *path, int flags)
+{
+    struct tn__run_green *green = find(path);
+    long fd;
+
+    if (!green)
+        return -ENOENT;
+    if ((flags & O_ACCMODE) != O_RDONLY && n_opened == OPEN_MAX_AT_ONCE)
+        return -EMFILE;
+    fd = make(green, flags);
+    if (fd >= 0 && (flags & O_ACCMODE) != O_RDONLY) {
+        opened[n_opened].fd = (int)fd;
+        opened[n_opened++].tid = green->tid;
+    }
+    return fd;
+}
+
+static void rename_from(int fd, int tid)
+{
+    struct tn__run_green *green = tn__run_find_tid(tid);
+    long n = tn__raw3(SYS_lseek, fd, 0, SEEK_CUR);
+    char name[sizeof green->name] = {0};
+
+    if (!green || n <= 0)
+        return;
+    if (n > (long)sizeof name - 1)
+        n = sizeof name - 1;
+    n = tn__raw4(SYS_pread64, fd, (long)name, n, 0);
+    if (n > 0 && name[n - 1] == '\n')
+        name[n - 1] = '\0';
+    for (size_t i = 0; i < sizeof name; i++)
+        green->name[i] = green->g.name[i] = name[i];
+}
+
+void tn__run_comm_close(int fd)
+{
+    for (int i = 0; i < n_opened; i++) {
+        if (opened[i].fd != fd)
+            continue;
+        rename_from(fd, opened[i].tid);
+        opened[i] = opened[--n_opened];
+        return;
+    }
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* run/nudge.c - what the kernel threads of hubs.c want of each other.
+ *
+ * A nudge is the quantum's signal with a code of its own, for one kernel
+ * thread. Its handler ends a call that waits in the kernel, and gives way where
+ * the program is at work, so that what was left for that kernel thread is seen
+ * at once: a signal for who runs there, another mask, somebody who has to run
+ * there and nowhere else.
+ *
+ * A call that changes what the kernel keeps for each thread is made by all of
+ * them, each in the handler of its nudge, wherever that finds it; who wants it
+ * waits for the last, without the lock. */
+#include "run/run.h"
+
+#include "hub/switch.h"
+
+enum {
+    SIGNAL = TN__RUN_QUANTUM_SIGNAL,
+    NUDGE_CODE = -7654 /* si_code: no other has it */
+};
+
+/* Those who wait for the kernel thread of main(), by tn_greenlet.next. */
+static struct tn_greenlet *own_first, **own_last = &own_first;
+static const struct tn__run_call *errand; /* under the lock; NULL: none */
+static int n_left;                        /* atomic: who have not made it */
+static uint32_t n_stops;                  /* atomic: odd while it is to stand
+                                           * still */
+
+static void nudge(struct tn__run_cpu *cpu)
+{
+    siginfo_t info = {.si_signo = SIGNAL, .si_code = NUDGE_CODE};
+
+    if (__atomic_exchange_n(&cpu->is_nudged, true, __ATOMIC_SEQ_CST))
+        return; /* one is on its way, and nobody has looked since */
+    tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, cpu->tid, SIGNAL,
+             (long)&info);
+}
+
+bool tn__run_is_nudge(const siginfo_t *info)
+{
+    return info->si_signo == SIGNAL && info->si_code == NUDGE_CODE;
+}
+
+void tn__run_nudge(const struct tn__run_green *green)
+{
+    if (!tn__run_is_many || green->g.state != TN_GREENLET_RUNNING)
+        return;
+    for (int i = 0; i < tn__run_n_cpus; i++)
+        if (tn__run_cpus[i] != tn__run_here() &&
+            tn__run_cpus[i]->turn.current == &green->g)
+            nudge(tn__run_cpus[i]);
+}
+
+void tn__run_nudge_first(void)
+{
+    nudge(&tn__run_first);
+}
+
+struct tn_greenlet *tn__run_next_own(struct tn_hub *h)
+{
+    struct tn_greenlet *g = own_first;
+
+    if (!g || h->turn != &tn__run_first.turn) {
+        h->detour &= ~(uint32_t)TN__DETOUR_OWN;
+        return NULL;
+    }
+    own_first = g->next;
+    if (!own_first)
+        own_last = &own_first;
+    return g;
+}
+
+void tn__run_go_first(void)
+{
+    struct tn_hub *h = &tn__run_hub;
+    struct tn_greenlet *g = h->current;
+
+    if (!tn__run_is_many || tn__run_here() == &tn__run_first)
+        return;
+    g->state = TN_GREENLET_READY;
+    g->next = NULL;
+    *own_last = g;
+    own_last = &g->next;
+    tn__run_first.turn.detour |= TN__DETOUR_OWN;
+    tn__run_nudge_first();
+    tn__hub_switch(h, g, tn__hub_pop(h));
+    TN_ASSERT(tn__run_here() == &tn__run_first);
+}
+
+void tn__run_altstack_forget(const struct tn__run_green *green)
+{
+    static struct tn__run_green nobody;
+
+    for (int i = 0; i < tn__run_n_cpus && tn__run_is_many; i++)
+        if (tn__run_cpus[i] != tn__run_here() &&
+            tn__run_cpus[i]->alt_owner == green)
+            tn__run_cpus[i]->alt_owner = &nobody;
+}
+
+void tn__run_nudges_in_child(void)
+{
+    own_first = NULL;
+    own_last = &own_first;
+    errand = NULL;
+    n_stops = 0;
+}
+
+/* ---- errands ---- */
+
+static void send_all(void)
+{
+    __atomic_store_n(&n_left, tn__run_n_cpus - 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < tn__run_n_cpus; i++) {
+        struct tn__run_cpu *cpu = tn__run_cpus[i];
+
+        if (cpu == tn__run_here())
+            continue;
+        __atomic_store_n(&cpu->has_errand, true, __ATOMIC_RELEASE);
+        nudge(cpu);
+    }
+}
+
+static void await_all(void)
+{
+    while (__atomic_load_n(&n_left, __ATOMIC_ACQUIRE) > 0)
+        tn__raw1(SYS_sched_yield, 0);
+}
+
+/* Until no errand is under way. */
+static void await_turn(void)
+{
+    while (errand) {
+        tn__run_unlock();
+        tn__raw1(SYS_sched_yield, 0);
+        tn__run_lock();
+    }
+}
+
+void tn__run_everywhere(const struct tn__run_call *c)
+{
+    if (!tn__run_is_many)
+        return;
+    await_turn();
+    errand = c;
+    send_all();
+    tn__run_unlock();
+    await_all();
+    tn__run_lock();
+    errand = NULL;
+}
+
+bool tn__run_stop_others(void)
+{
+    static const struct tn__run_call nothing;
+
+    if (!tn__run_is_many)
+        return true;
+    await_turn();
+    for (int i = 0; i < tn__run_n_cpus; i++)
+        if (tn__run_cpus[i]->is_lent)
+            return false;
+    errand = &nothing;
+    __atomic_fetch_add(&n_stops, 1, __ATOMIC_RELEASE);
+    send_all();
+    await_all();
+    return true;
+}
+
+void tn__run_resume_others(void)
+{
+    if (!tn__run_is_many)
+        return;
+    errand = NULL;
+    __atomic_fetch_add(&n_stops, 1, __ATOMIC_RELEASE);
+}
+
+/* What is written meanwhile may be instructions that come next here. */
+static void stand_still(uint32_t stop)
+{
+    unsigned a = 0, b, c = 0, d;
+
+    __atomic_fetch_sub(&n_left, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&n_stops, __ATOMIC_ACQUIRE) == stop)
+        __builtin_ia32_pause();
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d) : : "memory");
+}
+
+void tn__run_do_errand(void)
+{
+    struct tn__run_cpu *cpu = tn__run_here();
+    const struct tn__run_call *c;
+    uint32_t stop;
+
+    __atomic_store_n(&cpu->is_nudged, false, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&cpu->has_errand, __ATOMIC_ACQUIRE))
+        return;
+    cpu->has_errand = false;
+    c = errand;
+    stop = __atomic_load_n(&n_stops, __ATOMIC_ACQUIRE);
+    if (stop & 1) {
+        stand_still(stop);
+        return;
+    }
+    tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
+    __atomic_fetch_sub(&n_left, 1, __ATOMIC_RELEASE);
+}

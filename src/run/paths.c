@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* run/paths.c - calls by the name of a file. Where that is on a slow file
+ * system (mounts.c) a helper makes them. */
+#include "run/run.h"
+
+#include <fcntl.h>
+
+/* Which arguments are a directory and a path below it. */
+struct form {
+    short nr;
+    signed char dir, path; /* dir -1: the current one */
+    signed char dir2, path2; /* path2 0: there is no second */
+};
+
+static const struct form forms[] = {
+    {SYS_stat, -1, 0, 0, 0},       {SYS_lstat, -1, 0, 0, 0},
+    {SYS_newfstatat, 0, 1, 0, 0},  {SYS_statx, 0, 1, 0, 0},
+    {SYS_access, -1, 0, 0, 0},     {SYS_faccessat, 0, 1, 0, 0},
+    {439, 0, 1, 0, 0},             {SYS_chdir, -1, 0, 0, 0},
+    {SYS_mkdir, -1, 0, 0, 0},      {SYS_mkdirat, 0, 1, 0, 0},
+    {SYS_rmdir, -1, 0, 0, 0},      {SYS_unlink, -1, 0, 0, 0},
+    {SYS_unlinkat, 0, 1, 0, 0},    {SYS_rename, -1, 0, -1, 1},
+    {SYS_renameat, 0, 1, 2, 3},    {SYS_renameat2, 0, 1, 2, 3},
+    {SYS_link, -1, 0, -1, 1},      {SYS_linkat, 0, 1, 2, 3},
+    {SYS_symlink, -1, 1, 0, 0},    {SYS_symlinkat, 1, 2, 0, 0},
+    {SYS_readlink, -1, 0, 0, 0},   {SYS_readlinkat, 0, 1, 0, 0},
+    {SYS_chmod, -1, 0, 0, 0},      {SYS_fchmodat, 0, 1, 0, 0},
+    {SYS_chown, -1, 0, 0, 0},      {SYS_lchown, -1, 0, 0, 0},
+    {SYS_fchownat, 0, 1, 0, 0},    {SYS_truncate, -1, 0, 0, 0},
+    {SYS_statfs, -1, 0, 0, 0},     {SYS_utimensat, 0, 1, 0, 0},
+    {SYS_utimes, -1, 0, 0, 0},     {SYS_mknod, -1, 0, 0, 0},
+    {SYS_mknodat, 0, 1, 0, 0},     {SYS_getxattr, -1, 0, 0, 0},
+    {SYS_lgetxattr, -1, 0, 0, 0},  {SYS_setxattr, -1, 0, 0, 0},
+    {SYS_listxattr, -1, 0, 0, 0},
+};
+
+static bool is_slow(const struct tn__run_call *c, int dir, int path)
+{
+    return tn__run_path_is_slow(dir < 0 ? AT_FDCWD : c->a[dir],
+                                (const char *)c->a[path]);
+}
+
+long tn__run_path(struct tn__run_call *c)
+{
+    const struct form *f = forms;
+
+    if (tn__run.counts.alive == 1)
+        return tn__run_kernel(c);
+    while (f->nr != c->nr)
+        f++;
+    if (is_slow(c, f->dir, f->path) ||
+        (f->path2 && is_slow(c, f->dir2, f->path2)))
+        return tn__run_offload(c);
+    return tn__run_kernel(c);
+}

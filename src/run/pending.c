@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* run/pending.c - signals that wait: a list for each green thread, and one for
+ * the process.
+ *
+ * As in Linux: what was sent to a thread is taken before what was sent to the
+ * process, the lowest number first, faults before all, and those of one number
+ * in order. A classic signal is on a list once. A signal for the process that
+ * somebody takes alerts one who does; it stays on the list until one takes it.
+ *
+ * Most signals that all block never come here: the kernel keeps them (mask.c).
+ * Where the program reads signals by signalfd(), so does one that is sent to a
+ * green thread, for only the kernel can show it there. Its siginfo says in
+ * bytes that nobody looks at whose it is, and who comes upon it hands it on. */
+#include "run/run.h"
+
+#include <sys/resource.h>
+
+enum { CHUNK = 256, TAG = 0x74656e64 };
+
+#define FAULTS                                                                \
+    (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGILL - 1) |    \
+     1ull << (SIGTRAP - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSYS - 1))
+
+/* At the end of what the kernel hands on, beyond all that it fills in. */
+struct tagged {
+    char of_kernel[40];
+    uint32_t tag, tid;
+};
+
+static struct tn__list pool; /* of struct tn__run_signal; zero: not yet */
+static struct tn__list shared; /* those for the process */
+static tn__run_set shared_set;
+static long n_made, n_max;
+
+void tn__run_signals_init(void)
+{
+    tn__list_init(&pool);
+    tn__list_init(&shared);
+    shared_set = 0;
+    n_made = 0;
+}
+
+static void read_limit(void)
+{
+    struct rlimit limit = {0, 0};
+
+    tn__raw4(SYS_prlimit64, 0, RLIMIT_SIGPENDING, 0, (long)&limit);
+    n_max = limit.rlim_cur > 1 << 20 ? 1 << 20 : (long)limit.rlim_cur;
+}
+
+static struct tn__run_signal *get_signal(void)
+{
+    struct tn__run_signal *s;
+
+    if (tn__list_is_empty(&pool)) {
+        read_limit();
+        s = n_made < n_max ? tn__sys_map(CHUNK * sizeof *s) : NULL;
+        if (!s)
+            return NULL;
+        n_made += CHUNK;
+        for (int i = 0; i < CHUNK; i++)
+            tn__list_insert(&pool, &s[i].link);
+    }
+    s = TN_CONTAINER(pool.next, struct tn__run_signal, link);
+    tn__list_remove(&s->link);
+    return s;
+}
+
+tn__run_set tn__run_signals_shared(void)
+{
+    return shared_set;
+}
+
+/* ---- whose it is ---- */
+
+static bool takes(const struct tn__run_green *green, tn__run_set bit)
+{
+    return (bit & ~green->mask) || (bit & green->wait_set);
+}
+
+/* Who is to get a signal for the process; NULL: nobody takes it. */
+struct tn__run_green *tn__run_signal_taker(int sig)
+{
+    tn__run_set bit = tn__run_bit(sig);
+
+    for (struct tn__list *n = tn__run.greens.next; n != &tn__run.greens;
+         n = n->next) {
+        struct tn__run_green *green =
+            TN_CONTAINER(n, struct tn__run_green, all);
+
+        if (takes(green, bit))
+            return green;
+    }
+    return NULL;
+}
+
+static void alert(struct tn__run_green *green)
+{
+    green->g.alert |= TN__ALERT_KILL;
+    tn__hub_wake(&green->g);
+    tn__run_nudge(green);
+}
+
+void tn__run_signals_retarget(void)
+{
+    for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++) {
+        struct tn__run_green *green = shared_set & tn__run_bit(sig)
+                                          ? tn__run_signal_taker(sig)
+                                          : NULL;
+
+        if (green)
+            alert(green);
+    }
+}
+
+bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid)
+{
+    const struct tagged *t = (const void *)info;
+
+    *ret_tid = (int)t->tid;
+    return t->tag == TAG && info->si_code != SI_TIMER;
+}
+
+/* Let the kernel keep it. False: it is for a list. */
+static bool keep_in_kernel(const struct tn__run_green *green,
+                           const siginfo_t *info)
+{
+    tn__run_set bit = tn__run_bit(info->si_signo);
+    siginfo_t own = *info;
+    struct tagged *t = (void *)&own;
+
+    if (TN_LIKELY(!tn__run.has_signalfd) ||
+        !(tn__run_here()->kernel_mask & bit) || info->si_code == SI_TIMER)
+        return false;
+    t->tag = TAG;
+    t->tid = (uint32_t)green->tid;
+    return tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, tn__run.pid,
+                    info->si_signo, (long)&own) == 0;
+}
+
+/* ---- lists ---- */
+
+static long add(struct tn__list *list, tn__run_set *set, const siginfo_t *info)
+{
+    tn__run_set bit = tn__run_bit(info->si_signo);
+    struct tn__run_signal *s;
+
+    if ((*set & bit) && info->si_signo < 32)
+        return 0; /* the classic signals do not queue */
+    s = get_signal();
+    if (!s)
+        return -EAGAIN;
+    s->info = *info;
+    tn__list_insert(list, &s->link);
+    *set |= bit;
+    return 0;
+}
+
+long tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info)
+{
+    tn__run_set bit = tn__run_bit(info->si_signo);
+    long r;
+
+    if (green && keep_in_kernel(green, info))
+        return 0;
+    r = green ? add(&green->signals, &green->pending, info)
+              : add(&shared, &shared_set, info);
+    if (!green)
+        green = tn__run_signal_taker(info->si_signo);
+    if (green && takes(green, bit))
+        alert(green);
+    return r;
+}
+
+int tn__run_signal_next(const struct tn__run_green *green, tn__run_set set)
+{
+    tn__run_set found = green->pending & set;
+
+    if (!found)
+        found = shared_set & set;
+    if (!found)
+        return 0;
+    return __builtin_ctzll(found & FAULTS ? found & FAULTS : found) + 1;
+}
+
+/* Take the first `sig` off a list that has it. */
+static void take(struct tn__list *list, tn__run_set *set, int sig,
+                 siginfo_t *ret_info)
+{
+    struct tn__run_signal *found = NULL;
+    bool has_more = false;
+
+    for (struct tn__list *n = list->next; n != list && !has_more;
+         n = n->next) {
+        struct tn__run_signal *s =
+            TN_CONTAINER(n, struct tn__run_signal, link);
+
+        if (s->info.si_signo != sig)
+            continue;
+        has_more = found;
+        if (!found)
+            found = s;
+    }
+    if (!has_more)
+        *set &= ~tn__run_bit(sig);
+    *ret_info = found->info;
+    tn__list_remove(&found->link);
+    tn__list_insert(&pool, &found->link);
+}
+
+bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
+                         siginfo_t *ret_info)
+{
+    int sig = tn__run_signal_next(green, set);
+
+    if (sig == 0)
+        return false;
+    if (green->pending & tn__run_bit(sig) & set)
+        take(&green->signals, &green->pending, sig, ret_info);
+    else
+        take(&shared, &shared_set, sig, ret_info);
+    return true;
+}
+
+static void drop(struct tn__list *list, tn__run_set *set, tn__run_set which)
+{
+    siginfo_t info;
+
+    while (*set & which)
+        take(list, set, __builtin_ctzll(*set & which) + 1, &info);
+}
+
+void tn__run_signals_drop(struct tn__run_green *green)
+{
+    drop(&green->signals, &green->pending, ~(tn__run_set)0);
+    tn__run_signals_retarget();
+}
+
+void tn__run_signal_discard(int sig)
+{
+    tn__run_set bit = tn__run_bit(sig);
+
+    drop(&shared, &shared_set, bit);
+    for (struct tn__list *n = tn__run.greens.next; n != &tn__run.greens;
+         n = n->next) {
+        struct tn__run_green *green =
+            TN_CONTAINER(n, struct tn__run_green, all);
+
+        drop(&green->signals, &green->pending, bit);
+    }
+}

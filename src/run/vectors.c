@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* run/vectors.c - what this CPU has for vectors.S, and how large it is. */
+#include "run/patch.h"
+
+#include <cpuid.h>
+
+enum {
+    X87_AND_VECTORS = 0xe7, /* x87, SSE, AVX and the three of AVX-512. Not
+                             * protection keys; not AMX, whose tiles nobody
+                             * keeps over a call. */
+    HEAD = 512 + 64,        /* of what XSAVEC writes */
+    HAS_OSXSAVE = 1 << 27,  /* leaf 1, ecx */
+    HAS_XSAVEC = 1 << 1,    /* leaf 13.1, eax; and xgetbv(1) */
+    HAS_XGETBV1 = 1 << 2,
+    IS_ALIGNED = 1 << 1     /* leaf 13.n, ecx: begins at a multiple of 64 */
+};
+
+unsigned long tn__run_vectors_bytes, tn__run_vectors_mask;
+
+static unsigned long enabled(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+bool tn__run_vectors_init(void)
+{
+    unsigned a, b, c, d;
+    unsigned long bytes = HEAD;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & HAS_OSXSAVE) ||
+        !__get_cpuid_count(13, 1, &a, &b, &c, &d) || !(a & HAS_XSAVEC) ||
+        !(a & HAS_XGETBV1))
+        return false;
+    tn__run_vectors_mask = enabled() & X87_AND_VECTORS;
+    for (unsigned i = 2; i < 8; i++) {
+        if (!(tn__run_vectors_mask & 1u << i) ||
+            !__get_cpuid_count(13, i, &a, &b, &c, &d))
+            continue;
+        if (c & IS_ALIGNED)
+            bytes = (bytes + 63) & ~63ul;
+        bytes += a;
+    }
+    tn__run_vectors_bytes = sizeof(struct tn__run_vectors) + bytes;
+    return true;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/posix_handlers.c - handlers that are left by a jump, and
+ * handlers on alternate stacks. */
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "told.h"
+
+static int fds[2];
+
+static void change(int how, int sig)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    CHECK(pthread_sigmask(how, &set, NULL) == 0);
+}
+
+/* ---- leaving a handler by a jump ---- */
+
+static sigjmp_buf out;
+
+static void jump(int sig)
+{
+    siglongjmp(out, sig);
+}
+
+static void *jump_out(void *arg)
+{
+    volatile int n = 0;
+    sigset_t now;
+    char c;
+
+    signal(SIGUSR1, jump);
+    if (sigsetjmp(out, 1) == 0)
+        raise(SIGUSR1);
+    n++;
+    if (sigsetjmp(out, 1) == 0)
+        CHECK(read(fds[0], &c, 1) == 0); /* never */
+    n++;
+    if (sigsetjmp(out, 0) == 0)
+        CHECK(nanosleep(&(struct timespec){9, 0}, NULL) == 0);
+    n++;
+    pthread_sigmask(SIG_BLOCK, NULL, &now);
+    printf("jumps %d, blocked without the mask %d\n", n,
+           sigismember(&now, SIGUSR1));
+    change(SIG_UNBLOCK, SIGUSR1);
+    for (volatile int i = 0; i < 500; i++)
+        if (sigsetjmp(out, 1) == 0)
+            raise(SIGUSR1);
+    printf("and 500 more\n");
+    return arg;
+}
+
+static void test_jumps(void)
+{
+    pthread_t t = start(jump_out, NULL);
+
+    for (int i = 0; i < 2; i++) {
+        nap_ms(20);
+        pthread_kill(t, SIGUSR1);
+    }
+    join(t);
+}
+
+/* ---- alternate stacks ---- */
+
+static char *alt_low;
+
+static void on_alt(int sig, siginfo_t *info, void *context)
+{
+    stack_t now, other = {.ss_flags = SS_DISABLE};
+    char here;
+
+    (void)info;
+    (void)context;
+    sigaltstack(NULL, &now);
+    tell(&here >= alt_low && &here < alt_low + 65536 ? " on" : " off");
+    tell(now.ss_flags & SS_ONSTACK ? " ONSTACK" : "");
+    tell(now.ss_flags & SS_DISABLE ? " DISABLE" : "");
+    if (sigaltstack(&other, NULL) < 0)
+        tell(errno == EPERM ? " EPERM" : " ?");
+    nap_ms(1);
+    if (sig == SIGUSR1)
+        raise(SIGUSR2);
+}
+
+static void *alternate(void *arg)
+{
+    char *own = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t alt = {.ss_sp = own, .ss_size = 65536}, old;
+
+    alt_low = own;
+    CHECK(sigaltstack(&alt, &old) == 0);
+    CHECK(sigaltstack(NULL, &old) == 0);
+    printf("alternate stack: same %d flags %d\n", old.ss_sp == own,
+           old.ss_flags);
+    CHECK(raise(SIGUSR1) == 0);
+    show("first");
+    alt.ss_flags = SS_DISABLE;
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    CHECK(raise(SIGUSR2) == 0);
+    show("disabled");
+    munmap(own, 65536);
+    return arg;
+}
+
+static void test_alternate(void)
+{
+    struct sigaction a = {.sa_sigaction = on_alt,
+                          .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+    sigaction(SIGUSR1, &a, NULL);
+    sigaction(SIGUSR2, &a, NULL);
+    for (int i = 0; i < 2; i++)
+        join(start(alternate, NULL));
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    CHECK(pipe(fds) == 0);
+    test_jumps();
+    test_alternate();
+    return 0;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/posix_timers.c - timers and sleeps on each clock, and what
+ * tells of its end by a signal or a thread: timers, message queues, aio, names.
+ * What is printed does not depend on how long anything took. */
+#include <aio.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include "support.h"
+
+static volatile int n_handled, last_value, last_code, in_thread;
+static volatile pthread_t handled_by;
+static pthread_t main_thread;
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)context;
+    last_value = info->si_value.sival_int;
+    last_code = info->si_code;
+    handled_by = pthread_self();
+    n_handled++;
+}
+
+static void install(int sig)
+{
+    struct sigaction a = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+
+    n_handled = 0;
+    CHECK(sigaction(sig, &a, NULL) == 0);
+}
+
+static const struct itimerspec soon = {{0, 0}, {0, 5000000}};
+
+static void wait_until(const volatile int *n, int least)
+{
+    for (int i = 0; *n < least && i < 2000; i++)
+        nap_ms(1);
+}
+
+static void burn(const volatile int *n, int least)
+{
+    struct timespec t, end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    while (*n < least && t.tv_sec < end.tv_sec + 10);
+}
+
+/* ---- timers ---- */
+
+static void test_signal(clockid_t clock, const char *name)
+{
+    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL,
+                         .sigev_signo = SIGRTMIN + 3,
+                         .sigev_value = {.sival_int = 42}};
+    struct itimerspec left;
+    timer_t timer;
+
+    install(SIGRTMIN + 3);
+    if (timer_create(clock, &e, &timer) < 0) {
+        printf("%s: %s\n", name, strerrorname_np(errno));
+        return;
+    }
+    CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
+    burn(&n_handled, 1);
+    CHECK(timer_gettime(timer, &left) == 0);
+    printf("%s: handled %d value %d code %d, left %ld\n", name, n_handled,
+           last_value, last_code == SI_TIMER, (long)left.it_value.tv_nsec);
+    CHECK(timer_delete(timer) == 0);
+}
+
+static void *test_signals(void *arg)
+{
+    test_signal(CLOCK_REALTIME, "realtime");
+    test_signal(CLOCK_MONOTONIC, "monotonic");
+    test_signal(CLOCK_BOOTTIME, "boottime");
+    test_signal(CLOCK_TAI, "tai");
+    test_signal(CLOCK_PROCESS_CPUTIME_ID, "process's CPU");
+    test_signal(CLOCK_THREAD_CPUTIME_ID, "thread's CPU");
+    test_signal(77, "no such clock");
+    return arg;
+}
+
+static volatile int n_called, called_value;
+static volatile size_t called_stack;
+
+static void call(union sigval value)
+{
+    pthread_attr_t attr;
+    size_t size;
+
+    CHECK(pthread_getattr_np(pthread_self(), &attr) == 0);
+    pthread_attr_getstacksize(&attr, &size);
+    pthread_attr_destroy(&attr);
+    called_stack = size;
+    called_value = value.sival_int;
+    in_thread = !pthread_equal(pthread_self(), main_thread);
+    n_called++;
+}
+
+static void *test_thread(void *arg)
+{
+    struct itimerspec often = {{0, 2000000}, {0, 2000000}};
+    struct itimerspec off = {{0, 0}, {0, 0}};
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD,
+                         .sigev_notify_function = call,
+                         .sigev_value = {.sival_int = 7}};
+    pthread_attr_t attr;
+    timer_t timer[3];
+
+    n_called = 0;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 256 * 1024);
+    e.sigev_notify_attributes = &attr;
+    for (int i = 0; i < 3; i++)
+        CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer[i]) == 0);
+    CHECK(timer_settime(timer[0], 0, &soon, NULL) == 0);
+    wait_until(&n_called, 1);
+    printf("SIGEV_THREAD: %d value %d in a thread %d, stack %d\n", n_called,
+           called_value, in_thread, called_stack >= 250 * 1024 &&
+                                        called_stack <= 260 * 1024);
+    CHECK(timer_settime(timer[1], 0, &often, NULL) == 0);
+    wait_until(&n_called, 6);
+    CHECK(timer_settime(timer[1], 0, &off, NULL) == 0);
+    printf("again and again: %d\n", n_called >= 6);
+    for (int i = 0; i < 3; i++)
+        CHECK(timer_delete(timer[i]) == 0);
+    printf("deleted twice: %d", timer_delete(timer[0]));
+    printf(" %s\n", strerrorname_np(errno));
+    return arg;
+}
+
+static volatile int target_tid, is_over;
+
+static void *be_target(void *arg)
+{
+    target_tid = (int)syscall(SYS_gettid);
+    while (!is_over)
+        nap_ms(1);
+    return arg;
+}
+
+/* To one thread, though others would take it. */
+static void test_thread_id(void)
+{
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID,
+                         .sigev_signo = SIGUSR1};
+    timer_t timer;
+    pthread_t t;
+    int r;
+
+    install(SIGUSR1);
+    target_tid = is_over = 0;
+    t = start(be_target, NULL);
+    while (!target_tid)
+        nap_ms(1);
+    e._sigev_un._tid = target_tid;
+    CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0);
+    CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
+    wait_until(&n_handled, 1);
+    printf("SIGEV_THREAD_ID: handled %d by that thread %d\n", n_handled,
+           !!pthread_equal(handled_by, t));
+    is_over = 1;
+    join(t);
+    timer_delete(timer);
+    e._sigev_un._tid = target_tid;
+    r = timer_create(CLOCK_MONOTONIC, &e, &timer);
+    printf("to one that has ended: %d %s\n", r, strerrorname_np(errno));
+    e._sigev_un._tid = (int)syscall(SYS_gettid);
+    CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0);
+    CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
+    wait_until(&n_handled, 2);
+    printf("to itself: %d\n", !!pthread_equal(handled_by, pthread_self()));
+    timer_delete(timer);
+}
+
+static void test_overrun(void)
+{
+    struct itimerspec often = {{0, 1000000}, {0, 1000000}};
+    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+    sigset_t set;
+    siginfo_t info;
+    timer_t timer;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0);
+    CHECK(timer_settime(timer, 0, &often, NULL) == 0);
+    nap_ms(30);
+    CHECK(sigwaitinfo(&set, &info) == SIGUSR2);
+    printf("overrun: in siginfo %d, by call %d\n", info.si_overrun > 5,
+           timer_getoverrun(timer) > 5);
+    timer_delete(timer);
+    while (sigtimedwait(&set, NULL, &(struct timespec){0, 0}) > 0)
+        ;
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void test_itimers(void)
+{
+    static const int which[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
+    static const int sig[] = {SIGALRM, SIGVTALRM, SIGPROF};
+
+    for (int i = 0; i < 3; i++) {
+        struct itimerval it = {{0, 0}, {0, 5000}}, left;
+
+        install(sig[i]);
+        CHECK(setitimer(which[i], &it, NULL) == 0);
+        burn(&n_handled, 1);
+        CHECK(getitimer(which[i], &left) == 0);
+        printf("itimer %d: %d, left %ld\n", i, n_handled,
+               (long)left.it_value.tv_usec);
+    }
+    printf("alarm: %u", alarm(100));
+    printf(" %d\n", alarm(0) > 98);
+}
+
+/* ---- sleeping ---- */
+
+static void *signal_soon(void *arg)
+{
+    nap_ms(20);
+    pthread_kill(main_thread, SIGUSR1);
+    return arg;
+}
+
+static void sleep_on(clockid_t clock, const char *name)
+{
+    struct timespec t, rest = {0, 0}, before, after;
+    pthread_t killer;
+    int r;
+
+    clock_gettime(clock, &before);
+    t = (struct timespec){0, 3000000};
+    r = clock_nanosleep(clock, 0, &t, NULL);
+    clock_gettime(clock, &after);
+    printf("%s: %s", name, r ? strerrorname_np(r) : "0");
+    printf(" long enough %d",
+           (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec -
+                   before.tv_nsec >= 3000000);
+    r = clock_nanosleep(clock, TIMER_ABSTIME, &after, NULL);
+    printf(", past %s", r ? strerrorname_np(r) : "0");
+    killer = start(signal_soon, NULL);
+    t = (struct timespec){20, 0};
+    r = clock_nanosleep(clock, 0, &t, &rest);
+    printf(", interrupted %s rest %d", r ? strerrorname_np(r) : "0",
+           rest.tv_sec == 19);
+    join(killer);
+    clock_gettime(clock, &t);
+    t.tv_sec += 20;
+    killer = start(signal_soon, NULL);
+    r = clock_nanosleep(clock, TIMER_ABSTIME, &t, &rest);
+    printf(" %s\n", r ? strerrorname_np(r) : "0");
+    join(killer);
+}
+
+static void test_sleeps(void)
+{
+    install(SIGUSR1);
+    sleep_on(CLOCK_REALTIME, "sleep on realtime");
+    sleep_on(CLOCK_MONOTONIC, "sleep on monotonic");
+    sleep_on(CLOCK_BOOTTIME, "sleep on boottime");
+    sleep_on(CLOCK_TAI, "sleep on tai");
+}
+
+/* ---- queues, aio, names ---- */
+
+static void test_queue(void)
+{
+    struct mq_attr attr = {.mq_maxmsg = 4, .mq_msgsize = 16};
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD,
+                         .sigev_notify_function = call,
+                         .sigev_value = {.sival_int = 9}};
+    char name[64], buffer[16];
+    mqd_t q;
+
+    snprintf(name, sizeof name, "/tendril-test-%d", (int)getpid());
+    q = mq_open(name, O_CREAT | O_RDWR, 0600, &attr);
+    if (q == (mqd_t)-1) {
+        printf("mq_open: %s\n", strerrorname_np(errno));
+        return;
+    }
+    mq_unlink(name);
+    n_called = 0;
+    CHECK(mq_notify(q, &e) == 0);
+    CHECK(mq_send(q, "x", 1, 0) == 0);
+    wait_until(&n_called, 1);
+    printf("mq_notify: %d value %d\n", n_called, called_value);
+    CHECK(mq_receive(q, buffer, sizeof buffer, NULL) == 1);
+    e.sigev_notify = SIGEV_SIGNAL;
+    e.sigev_signo = SIGUSR1;
+    install(SIGUSR1);
+    CHECK(mq_notify(q, &e) == 0);
+    printf("twice: %d", mq_notify(q, &e));
+    printf(" %s\n", strerrorname_np(errno));
+    CHECK(mq_send(q, "x", 1, 0) == 0);
+    wait_until(&n_handled, 1);
+    printf("by signal: %d value %d code %d\n", n_handled, last_value,
+           last_code == SI_MESGQ);
+    mq_close(q);
+}
+
+static void test_aio(void)
+{
+    char text[] = "hello", in[6] = "";
+    char name[] = "/tmp/tendril-aio-XXXXXX";
+    int fd = mkstemp(name);
+    struct aiocb w = {.aio_fildes = fd, .aio_buf = text, .aio_nbytes = 5};
+    struct aiocb r = {.aio_fildes = fd, .aio_buf = in, .aio_nbytes = 5};
+    const struct aiocb *list[] = {&r};
+
+    unlink(name);
+    w.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
+    w.aio_sigevent.sigev_signo = SIGUSR1;
+    w.aio_sigevent.sigev_value.sival_int = 3;
+    install(SIGUSR1);
+    CHECK(aio_write(&w) == 0);
+    wait_until(&n_handled, 1);
+    printf("aio_write: %d %zd, signal value %d code %d\n", aio_error(&w),
+           aio_return(&w), last_value, last_code == SI_ASYNCIO);
+    r.aio_sigevent.sigev_notify = SIGEV_THREAD;
+    r.aio_sigevent.sigev_notify_function = call;
+    r.aio_sigevent.sigev_value.sival_int = 4;
+    n_called = 0;
+    CHECK(aio_read(&r) == 0);
+    while (aio_suspend(list, 1, NULL) < 0)
+        CHECK(errno == EINTR);
+    wait_until(&n_called, 1);
+    printf("aio_read: %d %zd %s, thread value %d\n", aio_error(&r),
+           aio_return(&r), in, called_value);
+    close(fd);
+}
+
+static void test_names(void)
+{
+    struct gaicb a = {.ar_name = "127.0.0.1"}, b = {.ar_name = "::1"};
+    struct gaicb *list[] = {&a, &b};
+    int r = getaddrinfo_a(GAI_WAIT, list, 2, NULL);
+
+    printf("getaddrinfo_a: %d %d %d\n", r, gai_error(&a), gai_error(&b));
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    main_thread = pthread_self();
+    test_signals(NULL);
+    join(start(test_signals, NULL));
+    test_thread(NULL);
+    join(start(test_thread, NULL));
+    test_thread_id();
+    test_overrun();
+    test_itimers();
+    test_sleeps();
+    test_queue();
+    test_aio();
+    test_names();
+    return 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/sharing.c - descriptors that other processes share, and
+ * programs that close all they do not know. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "support.h"
+
+static int fds[2];
+
+static int status_of(pid_t pid)
+{
+    int status;
+
+    CHECK(pid > 0);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void *beside(void *arg)
+{
+    while (!*(volatile int *)arg)
+        nap_ms(1);
+    return NULL;
+}
+
+static void set_nonblock(int is_on)
+{
+    int flags = fcntl(fds[0], F_GETFL);
+
+    CHECK(fcntl(fds[0], F_SETFL,
+                is_on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) == 0);
+}
+
+/* The child changes O_NONBLOCK of what both have: it holds for us, too. */
+static void test_nonblock(void)
+{
+    char c = 'a';
+    pid_t pid;
+    ssize_t n;
+
+    CHECK(pipe(fds) == 0);
+    CHECK(write(fds[1], &c, 1) == 1);
+    CHECK(read(fds[0], &c, 1) == 1);
+    for (int is_on = 1; is_on >= 0; is_on--) {
+        pid = fork();
+        if (pid == 0) {
+            nap_ms(5);
+            set_nonblock(is_on);
+            _exit(0);
+        }
+        CHECK(status_of(pid) == 0);
+        pid = is_on ? -1 : fork();
+        if (pid == 0) {
+            nap_ms(10);
+            CHECK(write(fds[1], &c, 1) == 1);
+            _exit(0);
+        }
+        n = read(fds[0], &c, 1);
+        printf("the child has set it to %d: read %d %d\n", is_on, (int)n,
+               n < 0 && errno == EAGAIN);
+        if (pid > 0)
+            CHECK(status_of(pid) == 0);
+    }
+}
+
+/* What is closed in the child stays open here, also for one who waits. */
+static void *read_one(void *arg)
+{
+    char c = 0;
+
+    CHECK(read(fds[0], &c, 1) == 1);
+    return (void *)(intptr_t)(c + (arg != NULL));
+}
+
+static void test_close(void)
+{
+    pthread_t t;
+    pid_t pid;
+
+    CHECK(pipe(fds) == 0);
+    t = start(read_one, NULL);
+    nap_ms(5);
+    pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        close(fds[1]);
+        _exit(0);
+    }
+    CHECK(status_of(pid) == 0);
+    CHECK(write(fds[1], "b", 1) == 1);
+    printf("the child has closed it: %c\n", (int)(intptr_t)join(t));
+}
+
+/* Whoever reads first has it; nobody is stuck. */
+static void test_readers(void)
+{
+    enum { READERS = 4, BYTES = 200 };
+    pid_t pids[READERS];
+    int sum = 0;
+    char c;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    for (int i = 0; i < READERS; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            int n = 0;
+
+            close(fds[1]);
+            while (read(fds[0], &c, 1) == 1)
+                n++;
+            _exit(n);
+        }
+    }
+    for (int i = 0; i < BYTES; i++)
+        CHECK(write(fds[1], "c", 1) == 1);
+    close(fds[1]);
+    for (int i = 0; i < READERS; i++)
+        sum += status_of(pids[i]);
+    printf("read by all children: %d\n", sum);
+    close(fds[0]);
+}
+
+/* ---- closing all ---- */
+
+static int work_after(void)
+{
+    pthread_t t;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    t = start(read_one, NULL);
+    nap_ms(5);
+    CHECK(write(fds[1], "d", 1) == 1);
+    return (int)(intptr_t)join(t) == 'd' ? 3 : 4;
+}
+
+static int close_by_loop(void)
+{
+    struct rlimit limit;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    for (int fd = 3; fd < (int)limit.rlim_cur && fd < 70000; fd++)
+        close(fd);
+    return work_after();
+}
+
+static int close_by_range(void)
+{
+    CHECK(syscall(SYS_close_range, 3, ~0u, 0) == 0);
+    return work_after();
+}
+
+static int close_unshared(void)
+{
+    CHECK(syscall(SYS_close_range, 3, ~0u, 2 /* CLOSE_RANGE_UNSHARE */) == 0);
+    return work_after();
+}
+
+static int replace_all(void)
+{
+    for (int fd = 3; fd < 5000; fd++)
+        if (dup2(2, fd) != fd)
+            return 5;
+    return work_after();
+}
+
+static void test_all(const char *name, int (*fn)(void))
+{
+    volatile int is_over = 0;
+    pthread_t t = start(beside, (void *)(uintptr_t)&is_over);
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0)
+        _exit(fn());
+    printf("%s %d\n", name, status_of(pid));
+    is_over = 1;
+    join(t);
+}
+
+int main(void)
+{
+    struct rlimit limit = {8000, 8000};
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    test_nonblock();
+    test_close();
+    test_readers();
+    test_all("close() of all", close_by_loop);
+    test_all("close_range() of all", close_by_range);
+    test_all("the same, unshared", close_unshared);
+    test_all("dup2() to all", replace_all);
+    printf("and at last in this process %d\n", close_by_range());
+    return close_by_loop();
+}
