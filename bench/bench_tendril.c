@@ -19,6 +19,22 @@ int main(int argc, char **argv)
         micro_spawn();
     else if (!strcmp(name, "spawn_join"))
         micro_spawn_join();
+    else if (!strcmp(name, "pool"))
+        micro_pool();
+    else if (!strcmp(name, "channel"))
+        micro_channel();
+    else if (!strcmp(name, "semaphore"))
+        micro_semaphore();
+    else if (!strcmp(name, "event_1000"))
+        micro_event();
+    else if (!strcmp(name, "queue"))
+        micro_queue();
+    else if (!strcmp(name, "offload"))
+        micro_offload();
+    else if (!strcmp(name, "dial_close"))
+        micro_dial_close();
+    else if (!strcmp(name, "file_pread"))
+        micro_file_pread();
     else if (!strcmp(name, "sleep_100us"))
         micro_sleep_short();
     else if ((n = bench_count_after(name, "yield_")))

@@ -41,5 +41,8 @@ void floor_bench_spawn(void);
 void floor_bench_parked(size_t n);
 void floor_bench_sleep_many(size_t n);
 void floor_bench_sleep_short(void);
+void floor_bench_offload(void);
+void floor_bench_dial_close(void);
+void floor_bench_file_pread(void);
 
 #endif /* TN_BENCH_FLOOR_H */

@@ -13,8 +13,16 @@ void micro_switch(void);
 void micro_yield(size_t n);
 void micro_spawn(void);
 void micro_spawn_join(void);
+void micro_channel(void);
+void micro_semaphore(void);
+void micro_event(void);
+void micro_pool(void);
+void micro_queue(void);
 void micro_parked(size_t n);
 void micro_sleep_many(size_t n);
 void micro_sleep_short(void);
+void micro_offload(void);
+void micro_dial_close(void);
+void micro_file_pread(void);
 
 #endif /* TN_BENCH_MICRO_H */

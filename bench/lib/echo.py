@@ -4,18 +4,22 @@
 import functools
 
 import load
+import peers
 import process
 import report
 
 SERVERS = {"floor": "echo_epoll", "tendril": "echo_tendril",
            "libev": "echo_libev", "libuv": "echo_libuv"}
 PEER_ROUNDS = 5
-PEERS = {"libev": PEER_ROUNDS, "libuv": PEER_ROUNDS}
+PEERS = {who: PEER_ROUNDS for who in ("libev", "libuv", *peers.ECHO)}
 GOAL = "ratio <= 1.05, ratio_high <= 1.10, syscalls <= 2.2"
 
 
 def make_server(context, who):
-    command = [context.program(SERVERS[who], is_peer=who in PEERS)]
+    if who in peers.ECHO:
+        command = peers.command(context, who, "echo")
+    else:
+        command = [context.program(SERVERS[who], is_peer=who in PEERS)]
     return process.Server(command, context.first_core)
 
 
@@ -31,7 +35,7 @@ def cpu(runs):
 def measure(context, name, connections, goal):
     runs = report.interleave(context, name, {
         who: functools.partial(run_one, context, who, connections)
-        for who in SERVERS}, PEERS)
+        for who in (*SERVERS, *peers.ECHO)}, PEERS)
     for who, found in runs.items():
         fields = report.medians(found, ("p50_us", "p99_us"))
         fields["rt_per_s"] = report.medians(found, ("per_s",))["per_s"]

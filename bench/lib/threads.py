@@ -14,16 +14,22 @@ import report
 FIELDS = ("p50_us", "p99_us", "rss_pte_mib", "kernel_stack_kib",
           "kernel_threads", "errors")
 FILES = {"1k": 1024, "64k": 65536}
+ECHO_GOAL = "ratio >= 1.7, cpu_ratio >= 2.5"
 HTTP_WINDOWS = 2  # http.server drops connections for a second at a time
 
 
+def command_of(context, who, command):
+    """As it is, or under `tendril run`."""
+    if who != "tendril":
+        return command
+    tendril = context.build / "src" / "cli" / "tendril"
+    if not tendril.exists():
+        raise process.Failed(f"{tendril} is not there: build first")
+    return [str(tendril), "run", "--", *command]
+
+
 def make_server(context, who, command):
-    if who == "tendril":
-        tendril = context.build / "tendril"
-        if not tendril.exists():
-            raise process.Failed(f"{tendril} is not there: build first")
-        command = [str(tendril), "run", "--", *command]
-    return process.Server(command)
+    return process.Server(command_of(context, who, command))
 
 
 def run_one(context, who, command, program, connections):
@@ -91,10 +97,34 @@ def measure_http(context, name, connections, goal):
                     {"variant": version, "goal": goal})
 
 
+def run_micro(context, who, name):
+    return process.run_json(
+        command_of(context, who, [context.program("micro_threads"), name]))
+
+
+def measure_micro(context, name, goal):
+    """What threads cost in one process. Native ones may use every CPU."""
+    runs = report.interleave(context, name, {
+        who: functools.partial(run_micro, context, who, name)
+        for who in ("native", "tendril")})
+    for who, found in runs.items():
+        fields = report.medians(found, ("cpu_ns",))
+        values = [run["value"] for run in found]
+        _, fields["low"], fields["high"] = report.median_interval(values)
+        if who == "tendril":
+            fields["goal"] = goal
+        if who == "tendril" and "native" in runs:
+            fields.update(report.ratio_fields(
+                "ratio", values, [run["value"] for run in runs["native"]]))
+        report.line(name, who, "ns", values, **fields)
+
+
 BENCHES = {
-    "run_echo_200": (measure_echo, (200, None)),
+    "run_condvar": (measure_micro, ("value <= 100 ns",)),
+    "run_create_join": (measure_micro, ("value <= 8000 ns",)),
+    "run_echo_200": (measure_echo, (200, ECHO_GOAL)),
     "run_echo_2000": (measure_echo, (
-        2000, "ratio >= 1.5, cpu_ratio >= 2.5, no kernel stacks, "
-              "<= 1/2 the memory")),
-    "run_http_200": (measure_http, (200, "ratio >= 1.5")),
+        2000, ECHO_GOAL + ", no kernel stacks, <= 1/2 the memory")),
+    "run_echo_8000": (measure_echo, (8000, ECHO_GOAL)),
+    "run_http_200": (measure_http, (200, "ratio >= 2.0")),
 }
