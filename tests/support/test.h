@@ -37,6 +37,10 @@
 #  define TEST_SANITIZED 1
 # endif
 #endif
+#if defined(TEST_EMULATED) && !defined(TEST_SLOWNESS)
+# define TEST_SLOWNESS 5
+# define TEST_SANITIZED 0
+#endif
 #ifndef TEST_SLOWNESS
 # define TEST_SLOWNESS 1
 # define TEST_SANITIZED 0

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -269,12 +270,16 @@ static void *fill_page(void *arg)
 
 static void small_stacks(void)
 {
+    size_t bytes = (size_t)PTHREAD_STACK_MIN;
     pthread_attr_t attr;
     pthread_t t[8];
     int n = 0;
 
+#ifndef __GLIBC__
+    bytes += getauxval(AT_MINSIGSTKSZ); /* in glibc's it is contained */
+#endif
     CHECK(pthread_attr_init(&attr) == 0);
-    CHECK(pthread_attr_setstacksize(&attr, (size_t)PTHREAD_STACK_MIN) == 0);
+    CHECK(pthread_attr_setstacksize(&attr, bytes) == 0);
     for (int round = 0; round < 40; round++) {
         for (int i = 0; i < 8; i++)
             CHECK(pthread_create(&t[i], &attr, fill_page, &n) == 0);
