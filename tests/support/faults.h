@@ -60,7 +60,7 @@ void faults_some(fault_scenario scenario, const char *may_survive, int stride);
 void faults_pause(void);
 void faults_resume(void);
 
-/* Within a scenario: until no thread that it has made is left. */
+/* Within a scenario: until no thread but this one is left. */
 void faults_await_threads(void);
 
 #endif /* TN_TESTS_FAULTS_H */
