@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "hub/hub.h"
 #include "support/fault_calls.h"
@@ -53,6 +53,7 @@ static void *end(void *arg)
 
 static void learn_threads(void)
 {
+    const struct timespec ten_ms = {0, 10000000};
     pthread_t t;
 
     if (n_threads > 0)
@@ -61,7 +62,7 @@ static void learn_threads(void)
     if (TEST_TSAN) {
         assert_int_equal(pthread_create(&t, NULL, end, NULL), 0);
         pthread_join(t, NULL);
-        usleep(10000); /* until it has left the count too */
+        nanosleep(&ten_ms, NULL); /* until it has left the count too */
         n_threads = count_threads();
     }
 }
