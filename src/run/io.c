@@ -200,6 +200,15 @@ long tn__run_pwritev2(struct tn__run_call *c)
 
 /* ---- sockets ---- */
 
+static bool is_stream(int fd)
+{
+    int type = 0;
+    unsigned len = sizeof type;
+
+    return tn__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+           type == SOCK_STREAM;
+}
+
 /* A receive with MSG_WAITALL has got `total`: go on until all is there. */
 static long receive_rest(struct tn__run_call *c, struct tn__op *op,
                          const struct tn__run_fd *f, long total)
@@ -312,10 +321,10 @@ long tn__run_sendmsg(struct tn__run_call *c)
     return write_pieces(c, &op, f, msg->msg_iov, msg->msg_iovlen, r);
 }
 
-/* recvmmsg() and sendmmsg(): a piece of the vector at a time, as much as there
- * is without waiting, then wait. `enough` ends it after the first piece. */
-static long by_pieces(struct tn__run_call *c, int events, bool is_enough,
-                      tn_time deadline)
+/* recvmmsg(): as many messages as there are without waiting, then wait for the
+ * next. `is_enough` ends it after the first. */
+static long receive_each(struct tn__run_call *c, bool is_enough,
+                         tn_time deadline)
 {
     const long size = (long)sizeof(struct mmsghdr);
     long total = 0, r;
@@ -331,7 +340,7 @@ static long by_pieces(struct tn__run_call *c, int events, bool is_enough,
         }
         if (r != -EAGAIN)
             return total ? total : r;
-        r = tn__run_wait_fd((int)c->a[0], events, deadline, "mmsg");
+        r = tn__run_wait_fd((int)c->a[0], 1 /* POLLIN */, deadline, "recvmmsg");
         if (r <= 0)
             return total ? total : r < 0 ? r : -EAGAIN;
     }
@@ -351,8 +360,7 @@ static long receive_many(struct tn__run_call *c, struct tn__run_fd *f)
             c->deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
         c->has_deadline = true;
     }
-    return by_pieces(c, 1 /* POLLIN */, c->a[3] & MSG_WAITFORONE,
-                     c->deadline);
+    return receive_each(c, c->a[3] & MSG_WAITFORONE, c->deadline);
 }
 
 long tn__run_recvmmsg(struct tn__run_call *c)
@@ -369,12 +377,60 @@ long tn__run_recvmmsg(struct tn__run_call *c)
     return r;
 }
 
+/* A stream may have room for a part of the last message that was sent: send the
+ * others too. False: that failed, and the next is not to be sent. */
+static bool finish_message(struct tn__run_call *c, const struct tn__run_fd *f,
+                           struct mmsghdr *m)
+{
+    const struct iovec *iov = m->msg_hdr.msg_iov;
+    size_t n = m->msg_hdr.msg_iovlen, len = 0;
+    struct tn__op op = {.code = TN__OP_SEND, .fd = (int)c->a[0],
+                        .flags = (int)c->a[3]};
+    unsigned sent;
+
+    for (size_t i = 0; i < n; i++)
+        len += iov[i].iov_len;
+    if (m->msg_len == 0 || m->msg_len >= len || !is_stream(op.fd))
+        return true;
+    sent = (unsigned)write_pieces(c, &op, f, iov, n, m->msg_len);
+    tn__run_copy(&m->msg_len, &sent, sizeof sent);
+    return sent == len;
+}
+
+/* As many messages as go without waiting, then wait for room. */
+static long send_each(struct tn__run_call *c, const struct tn__run_fd *f,
+                      long n)
+{
+    struct mmsghdr *msgs = (struct mmsghdr *)c->a[1];
+    long total = 0, r;
+
+    while (total < n) {
+        r = tn__raw(c->nr, c->a[0], (long)&msgs[total], n - total,
+                    c->a[3] | MSG_DONTWAIT, 0, 0);
+        if (r > 0) {
+            total += r;
+            if (!finish_message(c, f, &msgs[total - 1]))
+                break;
+            continue;
+        }
+        if (r != -EAGAIN)
+            return total ? total : r;
+        r = tn__run_wait_fd((int)c->a[0], 4 /* POLLOUT */,
+                            tn__run_fd_deadline(c, f, TN__RUN_OUT),
+                            "sendmmsg");
+        if (r <= 0)
+            return total ? total : r < 0 ? r : -EAGAIN;
+    }
+    return total;
+}
+
 long tn__run_sendmmsg(struct tn__run_call *c)
 {
+    enum { MANY = 1024 }; /* the kernel takes no more at a time */
     struct tn__run_fd *f = blocking(c->a[0]);
+    unsigned n = (unsigned)c->a[2];
 
-    if (!f || (c->a[3] & MSG_DONTWAIT))
+    if (!f || n == 0 || (c->a[3] & MSG_DONTWAIT))
         return tn__run_kernel(c);
-    return by_pieces(c, 4 /* POLLOUT */, false,
-                     tn__run_fd_deadline(c, f, TN__RUN_OUT));
+    return send_each(c, f, n < MANY ? n : MANY);
 }

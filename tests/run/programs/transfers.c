@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/run/programs/transfers.c - reads and writes that do not wait, or not
- * for ever: of nothing, and on sockets with SO_RCVTIMEO and SO_SNDTIMEO. */
+ * for ever: of nothing, and on sockets with SO_RCVTIMEO and SO_SNDTIMEO; and
+ * those that wait until all is there, or has gone. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -194,6 +195,54 @@ static void test_timeout_and_restart(void)
     close(pair[1]);
 }
 
+/* ---- all of it ---- */
+
+enum { MESSAGES = 4, LARGE = 300000 };
+
+static int stream[2];
+
+static void *sum_up(void *arg)
+{
+    static unsigned char buf[65536];
+    unsigned long sum = 0;
+    long got = 0;
+    ssize_t n;
+
+    nap_ms(20); /* for the sender to fill it first */
+    while ((n = read(stream[1], buf, sizeof buf)) > 0) {
+        got += n;
+        for (ssize_t i = 0; i < n; i++)
+            sum = sum * 31 + buf[i];
+    }
+    printf("%ld bytes, sum %lx\n", got, sum);
+    return arg;
+}
+
+/* Each is more than there is room for. */
+static void test_large_messages(void)
+{
+    static char data[MESSAGES][LARGE];
+    struct mmsghdr m[MESSAGES] = {{{0}, 0}};
+    struct iovec parts[MESSAGES][2];
+    pthread_t t;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, stream) == 0);
+    for (int i = 0; i < MESSAGES; i++) {
+        memset(data[i], i + 1, LARGE);
+        parts[i][0] = (struct iovec){data[i], 1};
+        parts[i][1] = (struct iovec){data[i] + 1, LARGE - 1};
+        m[i].msg_hdr.msg_iov = parts[i];
+        m[i].msg_hdr.msg_iovlen = 2;
+    }
+    t = start(sum_up, NULL);
+    say("sendmmsg", sendmmsg(stream[0], m, MESSAGES, 0));
+    close(stream[0]);
+    join(t);
+    close(stream[1]);
+    for (int i = 0; i < MESSAGES; i++)
+        printf("message %d: %u\n", i, m[i].msg_len);
+}
+
 int main(void)
 {
     int fds[2];
@@ -207,5 +256,6 @@ int main(void)
     test_timeout_of_a_duplicate();
     test_timeout_of_a_received_one();
     test_timeout_and_restart();
+    test_large_messages();
     return 0;
 }
