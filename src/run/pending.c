@@ -172,15 +172,32 @@ long tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info)
     return r;
 }
 
+static int first_of(tn__run_set found)
+{
+    if (!found)
+        return 0;
+    return __builtin_ctzll(found & FAULTS ? found & FAULTS : found) + 1;
+}
+
 int tn__run_signal_next(const struct tn__run_green *green, tn__run_set set)
 {
     tn__run_set found = green->pending & set;
 
-    if (!found)
-        found = shared_set & set;
-    if (!found)
-        return 0;
-    return __builtin_ctzll(found & FAULTS ? found & FAULTS : found) + 1;
+    return first_of(found ? found : shared_set & set);
+}
+
+int tn__run_signal_due(const struct tn__run_green *green, tn__run_set but)
+{
+    tn__run_set set = ~(green->mask | but), found = green->pending & set;
+    tn__run_set left = found ? 0 : shared_set & set;
+
+    for (; left; left &= left - 1) {
+        int sig = __builtin_ctzll(left) + 1;
+
+        if (tn__run_signal_taker(sig) == green)
+            found |= tn__run_bit(sig);
+    }
+    return first_of(found);
 }
 
 /* Take the first `sig` off a list that has it. */
@@ -220,6 +237,16 @@ bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
     else
         take(&shared, &shared_set, sig, ret_info);
     return true;
+}
+
+void tn__run_signal_claim(struct tn__run_green *green, int sig)
+{
+    siginfo_t info;
+
+    if (green->pending & tn__run_bit(sig))
+        return;
+    take(&shared, &shared_set, sig, &info);
+    add(&green->signals, &green->pending, &info);
 }
 
 static void drop(struct tn__list *list, tn__run_set *set, tn__run_set which)

@@ -451,6 +451,11 @@ void tn__run_signal_discard(int sig);
 bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid);
 /* The number of the next of `set` that `green` is to take; 0: none. */
 int tn__run_signal_next(const struct tn__run_green *green, tn__run_set set);
+/* The same of those that it does not block, `but` these. One for the process
+ * is its only if it is who takes it: others may run at the same time. */
+int tn__run_signal_due(const struct tn__run_green *green, tn__run_set but);
+/* The next of this number, which there is, is for nobody else any more. */
+void tn__run_signal_claim(struct tn__run_green *green, int sig);
 /* Take that. False: none. */
 bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
                          siginfo_t *ret_info);

@@ -250,8 +250,9 @@ static int choose(struct tn__run_green *green, uint8_t batch[BATCH])
     siginfo_t info;
 
     while (n < BATCH &&
-           (sig = tn__run_signal_next(green, ~mask & ~used)) != 0) {
+           (sig = tn__run_signal_due(green, mask | used)) != 0) {
         if (tn__run_has_handler(sig)) {
+            tn__run_signal_claim(green, sig);
             batch[n++] = (uint8_t)sig;
             used |= tn__run_bit(sig);
             mask = mask_in(sig, mask);
@@ -340,7 +341,7 @@ static void arrive(struct tn__run_green *green, const siginfo_t *info,
     tn__run_signal_hand_over(info);
     collect();
     tn__run_unblock();
-    if (tn__run_signal_next(green, ~green->mask)) {
+    if (tn__run_signal_due(green, 0)) {
         tn__run_altstack_load(green);
         deliver(green, sig, uc);
     } else if (!tn__run_is_on_altstack(green)) {
@@ -447,7 +448,7 @@ unsigned tn__run_leave_slow(void *vectors)
                 tn__hub_yield(&tn__run_hub);
         }
         tn__run_altstack_load(green);
-        if (tn__run_signal_next(green, ~green->mask)) {
+        if (tn__run_signal_due(green, 0)) {
             handlers += deliver(green, 0, NULL);
             vectors = green->g.carry.vectors;
             continue;
