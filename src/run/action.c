@@ -76,7 +76,7 @@ static long load(int sig)
     struct tn__run_action a = actions[sig];
 
     if (is_function(&a) || is_ours(sig)) {
-        a.handler = (void *)tn__run_on_signal;
+        a.handler = (void *)tn__run_signal_handler;
         a.flags = (a.flags & keep) | SA_SIGINFO | SA_NODEFER;
         a.mask = TN__RUN_BLOCKED;
     }

@@ -29,17 +29,17 @@ struct tn__run_cpu {
                              * knows where it is */
     struct tn__run_cpu *self;        /* where the GS base finds it */
     struct tn__hub_turn turn;        /* the first is who runs */
+    tn__run_set kernel_mask;         /* the signal mask that the kernel has */
+    volatile int is_lent;            /* to a child that shares our memory until
+                                      * it calls exec: its calls are native */
     struct tn__run_green *alt_owner; /* whose alternate stack the kernel has;
                                       * NULL: none */
-    tn__run_set kernel_mask;         /* the signal mask that the kernel has */
     struct tn__run_calls calls;
     int tid;                         /* its number in the kernel */
     bool has_lock;                   /* it holds the engine's lock */
-    volatile bool is_lent;           /* to a child that shares our memory until
-                                      * it calls exec: its calls are native */
     bool has_new_mask;               /* kernel_mask is to be loaded */
     bool is_nudged;                  /* atomic: a nudge is on its way */
-    bool has_errand;                 /* atomic: nudge.c */
+    bool has_errand, has_to_look;    /* atomic: what for; nudge.c */
     bool is_idle;                    /* it sleeps, until idle_until */
     tn_time idle_until;
     struct tn__run_green *ended;     /* has run here to its end: hubs.c */
@@ -55,8 +55,11 @@ struct tn__run_cpu {
 
 _Static_assert(offsetof(struct tn__run_cpu, is_alert) == 4,
                "entry.S has it");
+_Static_assert(offsetof(struct tn__run_cpu, kernel_mask) == 72,
+               "entry.S has it");
 _Static_assert(offsetof(struct tn__run_cpu, self) == 8 &&
-                   offsetof(struct tn__run_cpu, turn.current) == 16,
+                   offsetof(struct tn__run_cpu, turn.current) == 16 &&
+                   offsetof(struct tn__run_cpu, is_lent) == 80,
                "the functions below have it");
 
 extern struct tn__run_cpu tn__run_first; /* the kernel thread of main() */
@@ -103,9 +106,13 @@ static inline bool tn__run_is_inside(void)
 /* Does the engine do the calls of this kernel thread? */
 static inline bool tn__run_is_on(void)
 {
+    int is_lent = 0;
+
     if (TN_UNLIKELY(!tn__run.is_on))
         return false;
-    return TN_LIKELY(!tn__run_is_many) || !tn__run_here()->is_lent;
+    if (TN_UNLIKELY(tn__run_is_many))
+        __asm__ volatile("movl %%gs:80, %0" : "=r"(is_lent));
+    return !is_lent;
 }
 
 /* ---- the lock ---- */
@@ -161,10 +168,9 @@ static inline void tn__run_out(void)
     __asm__ volatile("" ::: "memory");
 }
 
-/* Leave the engine: deliver what is due to this green thread. Returns how many
- * handlers ran without SA_RESTART, plus 1 << 16 for each that had it. */
-unsigned tn__run_leave_slow(void *vectors);
-static inline unsigned tn__run_leave(void)
+/* Leave the engine: deliver what is due to this green thread. */
+void tn__run_leave_slow(void *vectors);
+static inline void tn__run_leave(void)
 {
     struct tn__carry *carry = &tn__run_self()->g.carry;
     void *vectors = carry->vectors;
@@ -173,8 +179,8 @@ static inline unsigned tn__run_leave(void)
     tn__run_out();
     if (TN_LIKELY(!tn__run_here()->is_alert && tn__run_self()->g.alert == 0 &&
                   !tn__run_here()->alt_owner))
-        return 0;
-    return tn__run_leave_slow(vectors);
+        return;
+    tn__run_leave_slow(vectors);
 }
 
 /* ---- hubs.c ---- */
@@ -196,14 +202,16 @@ void tn__run_nudge(const struct tn__run_green *green);
 /* The same for the kernel thread of main(): its mask is not what it should be,
  * or somebody waits to run there. */
 void tn__run_nudge_first(void);
+/* A nudge has come: is it for one of these? In its handler. */
+bool tn__run_has_to_look(void);
 bool tn__run_is_nudge(const siginfo_t *info);
 /* The next who waits in tn__run_go_first(), if we are there; or NULL. */
 struct tn_greenlet *tn__run_next_own(struct tn_hub *h);
 /* Have all the others make this call, too; waits until they have. In the
  * engine, of which others may use meanwhile. */
 void tn__run_everywhere(const struct tn__run_call *c);
-/* Have all the others stand still, in the handler of a nudge. False: one
- * cannot, for it is lent. In the engine, which waits. */
+/* Have all the others stand still, in the handler of a nudge. False: not now,
+ * for one is lent, or about an errand. In the engine, which waits. */
 bool tn__run_stop_others(void);
 void tn__run_resume_others(void);
 /* Make it, if there is one. In the handler of a nudge. */

@@ -260,6 +260,7 @@ static long call(struct tn__run_call *c)
     if (c->vectors && !c->vectors->saved)
         self->g.carry.vectors = c->vectors;
     self->call = c;
+    self->handlers = 0;
     self->since = tn__run_hub.now;
     if (TN_UNLIKELY(self->own) && tn__run_is_own_call(c)) {
         tn__run_lock();
@@ -310,7 +311,6 @@ static void pass_raised(long r)
 
 long tn__run_syscall(struct tn__run_call *c)
 {
-    unsigned handlers;
     long r;
 
     do {
@@ -325,9 +325,9 @@ long tn__run_syscall(struct tn__run_call *c)
         if (TN_UNLIKELY(r == -EINTR))
             tn__run_self()->stopped = c->pc;
         tn__run_self()->call = NULL; /* a handler may jump away */
-        handlers = tn__run_leave();
+        tn__run_leave();
         if (TN_UNLIKELY(r == -EINTR))
             tn__run_self()->stopped = 0;
-    } while (TN_UNLIKELY(is_again(c, r, handlers)));
+    } while (TN_UNLIKELY(is_again(c, r, tn__run_self()->handlers)));
     return r;
 }

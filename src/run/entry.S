@@ -7,7 +7,8 @@
  *   tn__raw              a system call
  *   tn__raw_unless_alert one that may sleep in the kernel
  *   tn__run_helper_call  one that a helper makes (offload.c)
- *   tn__run_restore      where signal handlers of ours return to
+ *   tn__run_..._handler  signal handlers of ours
+ *   tn__run_restore      where they return to
  *   tn__run_sigreturn    rt_sigreturn() done for the program
  *   tn__run_spawn        a clone() whose child goes on in the program
  *   tn__run_spawn_here   the same, on the stack of who made the call
@@ -35,8 +36,13 @@
     .set RSP, 120
     .set RIP, 128
 
-/* Of struct tn__run_cpu; run.h knows the offset. */
+/* Of struct tn__run_cpu; cpu.h knows the offsets. */
+    .set IN_ENGINE, 0
     .set IS_ALERT, 4
+    .set KERNEL_MASK, 72
+
+/* Of the mask in a signal frame, from the return address on; signal.c knows. */
+    .set FRAME_MASK, 304
 
     .section .text.tn_exempt, "ax", @progbits
     .globl  tn__run_exempt_start
@@ -270,8 +276,53 @@ tn__run_spawn_here:
     .cfi_endproc
     .size   tn__run_spawn_here, . - tn__run_spawn_here
 
+/* The signal handlers: what the C function says, and then, if that returns true
+ * and the program is to go on, the mask of the kernel thread that we are on
+ * goes into the frame. One that arrives between that and the sigreturn may move
+ * us to another, and brings us back to tn__run_settle: signal.c. */
+    .macro HANDLER name, function
+    .globl  \name
+    .hidden \name
+    .type   \name, @function
+    .p2align 4
+\name:
+    .cfi_startproc
+    endbr64
+    subq    $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    call    \function
+    addq    $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    testb   %al, %al
+    jnz     tn__run_settle
+    ret
+    .cfi_endproc
+    .size   \name, . - \name
+    .endm
+
+    HANDLER tn__run_trap_handler, tn__run_on_trap
+    HANDLER tn__run_quantum_handler, tn__run_on_quantum
+    HANDLER tn__run_signal_handler, tn__run_on_signal
+
+    .globl  tn__run_settle, tn__run_settle_last
+    .hidden tn__run_settle, tn__run_settle_last
+    .type   tn__run_settle, @function
+    .p2align 4
+tn__run_settle:
+    .cfi_startproc
+    cmpl    $0, tn__run_is_many(%rip)
+    je      tn__run_settle_last
+    cmpl    $0, %gs:IN_ENGINE
+    jne     tn__run_settle_last
+    movq    %gs:KERNEL_MASK, %rax
+    movq    %rax, FRAME_MASK(%rsp)
+tn__run_settle_last:
+    ret
+    .cfi_endproc
+    .size   tn__run_settle, . - tn__run_settle
+
 /* void tn__run_sigreturn(void *frame): rt_sigreturn with the stack pointer at
- * `frame`. */
+ * `frame`, as at the end of a handler. */
     .globl  tn__run_sigreturn
     .hidden tn__run_sigreturn
     .type   tn__run_sigreturn, @function
@@ -280,10 +331,10 @@ tn__run_sigreturn:
     .cfi_startproc
     .cfi_undefined rip
     endbr64
-    movq    %rdi, %rsp
-    movq    $15, %rax
-    syscall
-    ud2
+    leaq    tn__run_restore(%rip), %rax
+    movq    %rax, -8(%rdi)
+    leaq    -8(%rdi), %rsp
+    jmp     tn__run_settle
     .cfi_endproc
     .size   tn__run_sigreturn, . - tn__run_sigreturn
 
@@ -291,14 +342,15 @@ tn__run_sigreturn:
  * (mov $15,%rax; syscall) when they find no CFI for them, and for that reason
  * there is none; the nop keeps the address before out of the function above.
  * gdb wants the name too. */
-    .globl  tn__run_restore
-    .hidden tn__run_restore
+    .globl  tn__run_restore, tn__run_restore_last
+    .hidden tn__run_restore, tn__run_restore_last
     .p2align 4
     nop
     .type   __restore_rt, @function
 __restore_rt:
 tn__run_restore:
     movq    $15, %rax
+tn__run_restore_last:
     syscall
     ud2     /* the kernel looks at the address after the call: inside, too */
     .size   __restore_rt, . - __restore_rt

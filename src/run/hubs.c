@@ -258,8 +258,10 @@ static struct tn__run_cpu *make(int i)
     cpu->in_engine = 1;
     cpu->is_alert = 0;
     cpu->alt_owner = NULL;
-    cpu->has_lock = cpu->is_lent = cpu->is_idle = false;
+    cpu->is_lent = 0;
+    cpu->has_lock = cpu->is_idle = false;
     cpu->is_nudged = cpu->has_errand = cpu->has_new_mask = false;
+    cpu->has_to_look = false;
     cpu->ended = NULL;
     cpu->is_ticking = cpu->has_timer = false;
     cpu->ring.in = cpu->ring.out = 0;
@@ -298,6 +300,7 @@ static void become_many(void)
     cpu->turn.current = tn__run_hub.current;
     cpu->has_lock = true;
     cpu->is_nudged = cpu->has_errand = cpu->has_new_mask = false;
+    cpu->has_to_look = false;
     lock_word = 1;
     n_idle = 0;
     is_called = false;
@@ -345,7 +348,7 @@ void tn__run_hubs_count(struct tn__run_calls *ret)
 void tn__run_lend(void)
 {
     if (tn__run_is_many) {
-        tn__run_here()->is_lent = true;
+        tn__run_here()->is_lent = 1;
         tn__run_unlock();
     } else {
         tn__run.is_on = 0;
@@ -355,7 +358,7 @@ void tn__run_lend(void)
 void tn__run_lend_end(void)
 {
     tn__run_lock();
-    tn__run_here()->is_lent = false;
+    tn__run_here()->is_lent = 0;
     tn__run.is_on = 1;
 }
 

@@ -12,20 +12,24 @@
  * waits for the last, without the lock. */
 #include "run/run.h"
 
+#include <linux/futex.h>
+
 #include "hub/switch.h"
 
 enum {
     SIGNAL = TN__RUN_QUANTUM_SIGNAL,
-    NUDGE_CODE = -7654 /* si_code: no other has it */
+    NUDGE_CODE = -7654, /* si_code: no other has it */
+    YIELDS = 100, SPINS = 2000 /* before one sleeps */
 };
 
 /* Those who wait for the kernel thread of main(), by tn_greenlet.next. */
 static struct tn_greenlet *own_first, **own_last = &own_first;
 static const struct tn__run_call *errand; /* under the lock; NULL: none */
-static int n_left;                        /* atomic: who have not made it */
+static uint32_t n_left;                   /* atomic: who have not made it */
 static uint32_t n_stops;                  /* atomic: odd while it is to stand
                                            * still */
 
+/* It sees what was written before. */
 static void nudge(struct tn__run_cpu *cpu)
 {
     siginfo_t info = {.si_signo = SIGNAL, .si_code = NUDGE_CODE};
@@ -34,6 +38,18 @@ static void nudge(struct tn__run_cpu *cpu)
         return; /* one is on its way, and nobody has looked since */
     tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, cpu->tid, SIGNAL,
              (long)&info);
+}
+
+static void have_look(struct tn__run_cpu *cpu)
+{
+    __atomic_store_n(&cpu->has_to_look, true, __ATOMIC_RELAXED);
+    nudge(cpu);
+}
+
+bool tn__run_has_to_look(void)
+{
+    return __atomic_exchange_n(&tn__run_here()->has_to_look, false,
+                               __ATOMIC_SEQ_CST);
 }
 
 bool tn__run_is_nudge(const siginfo_t *info)
@@ -48,12 +64,12 @@ void tn__run_nudge(const struct tn__run_green *green)
     for (int i = 0; i < tn__run_n_cpus; i++)
         if (tn__run_cpus[i] != tn__run_here() &&
             tn__run_cpus[i]->turn.current == &green->g)
-            nudge(tn__run_cpus[i]);
+            have_look(tn__run_cpus[i]);
 }
 
 void tn__run_nudge_first(void)
 {
-    nudge(&tn__run_first);
+    have_look(&tn__run_first);
 }
 
 struct tn_greenlet *tn__run_next_own(struct tn_hub *h)
@@ -81,7 +97,8 @@ void tn__run_go_first(void)
     g->next = NULL;
     *own_last = g;
     own_last = &g->next;
-    tn__run_first.turn.detour |= TN__DETOUR_OWN;
+    __atomic_fetch_or(&tn__run_first.turn.detour, TN__DETOUR_OWN,
+                      __ATOMIC_RELAXED); /* a handler may write it, too */
     tn__run_nudge_first();
     tn__hub_switch(h, g, tn__hub_pop(h));
     TN_ASSERT(tn__run_here() == &tn__run_first);
@@ -109,7 +126,7 @@ void tn__run_nudges_in_child(void)
 
 static void send_all(void)
 {
-    __atomic_store_n(&n_left, tn__run_n_cpus - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&n_left, (uint32_t)tn__run_n_cpus - 1, __ATOMIC_RELAXED);
     for (int i = 0; i < tn__run_n_cpus; i++) {
         struct tn__run_cpu *cpu = tn__run_cpus[i];
 
@@ -120,10 +137,30 @@ static void send_all(void)
     }
 }
 
+/* Sleep while it is `value`, for a while. */
+static void sleep_on(const uint32_t *word, uint32_t value)
+{
+    static const struct timespec look = {0, 1000000};
+
+    tn__raw4(SYS_futex, (long)word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG,
+             (long)value, (long)&look);
+}
+
+static void wake_all(const uint32_t *word)
+{
+    tn__raw3(SYS_futex, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG,
+             INT32_MAX);
+}
+
 static void await_all(void)
 {
-    while (__atomic_load_n(&n_left, __ATOMIC_ACQUIRE) > 0)
-        tn__raw1(SYS_sched_yield, 0);
+    uint32_t n;
+
+    for (int i = 0; (n = __atomic_load_n(&n_left, __ATOMIC_ACQUIRE)) > 0; i++)
+        if (i < YIELDS)
+            tn__raw1(SYS_sched_yield, 0);
+        else
+            sleep_on(&n_left, n);
 }
 
 /* Until no errand is under way. */
@@ -155,7 +192,8 @@ bool tn__run_stop_others(void)
 
     if (!tn__run_is_many)
         return true;
-    await_turn();
+    if (errand)
+        return false;
     for (int i = 0; i < tn__run_n_cpus; i++)
         if (tn__run_cpus[i]->is_lent)
             return false;
@@ -172,6 +210,13 @@ void tn__run_resume_others(void)
         return;
     errand = NULL;
     __atomic_fetch_add(&n_stops, 1, __ATOMIC_RELEASE);
+    wake_all(&n_stops);
+}
+
+static void made(void)
+{
+    if (__atomic_sub_fetch(&n_left, 1, __ATOMIC_RELEASE) == 0)
+        wake_all(&n_left);
 }
 
 /* What is written meanwhile may be instructions that come next here. */
@@ -179,9 +224,12 @@ static void stand_still(uint32_t stop)
 {
     unsigned a = 0, b, c = 0, d;
 
-    __atomic_fetch_sub(&n_left, 1, __ATOMIC_RELEASE);
-    while (__atomic_load_n(&n_stops, __ATOMIC_ACQUIRE) == stop)
-        __builtin_ia32_pause();
+    made();
+    for (int i = 0; __atomic_load_n(&n_stops, __ATOMIC_ACQUIRE) == stop; i++)
+        if (i < SPINS)
+            __builtin_ia32_pause();
+        else
+            sleep_on(&n_stops, stop);
     __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d) : : "memory");
 }
 
@@ -193,9 +241,9 @@ void tn__run_do_errand(void)
 
     __atomic_store_n(&cpu->is_nudged, false, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n(&cpu->has_errand, __ATOMIC_ACQUIRE))
+    /* Once: this may be a handler that has interrupted this very function. */
+    if (!__atomic_exchange_n(&cpu->has_errand, false, __ATOMIC_ACQUIRE))
         return;
-    cpu->has_errand = false;
     c = errand;
     stop = __atomic_load_n(&n_stops, __ATOMIC_ACQUIRE);
     if (stop & 1) {
@@ -203,5 +251,5 @@ void tn__run_do_errand(void)
         return;
     }
     tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
-    __atomic_fetch_sub(&n_left, 1, __ATOMIC_RELEASE);
+    made();
 }

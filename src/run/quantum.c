@@ -59,7 +59,7 @@ static const char *text, *text_end; /* of the engine */
 
 /* ---- when it comes ---- */
 
-static bool is_ours(long pc)
+bool tn__run_is_ours(long pc)
 {
     return (const char *)pc >= text && (const char *)pc < text_end;
 }
@@ -90,24 +90,26 @@ static void end_tick(void)
     if (!tn__run_is_many || tn__run_here()->has_lock)
         tn__hub_end_tick(&tn__run_hub);
     else
-        tn__run_here()->turn.detour |= TN__DETOUR_TICK;
+        __atomic_fetch_or(&tn__run_here()->turn.detour, TN__DETOUR_TICK,
+                          __ATOMIC_RELAXED); /* against tn__run_go_first() */
 }
 
-void tn__run_on_quantum(int sig, siginfo_t *info, void *context)
+bool tn__run_on_quantum(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
 
     if (info->si_code != SI_TIMER || info->si_value.sival_ptr != &tn__run)
-        tn__run_on_signal(sig, info, context);
-    else if (!tn__run_is_on())
-        return;
-    else if (tn__run_is_inside() || is_ours(uc->uc_mcontext.gregs[REG_RIP]))
+        return tn__run_on_signal(sig, info, context);
+    if (!tn__run_is_on())
+        return false;
+    if (tn__run_is_inside() || tn__run_is_ours(uc->uc_mcontext.gregs[REG_RIP]))
         end_tick();
     else if (tn__run.counts.alive == 1 && tn__run.stats_ns <= 0 &&
              !tn__run_is_many)
         set_timer(0);
     else if (!tn__run_is_on_altstack(tn__run_self()))
         preempt(tn__run_self(), uc);
+    return true;
 }
 
 /* ---- when it is set ---- */
@@ -155,12 +157,12 @@ static void find_text(void)
         text = base + p[i].p_vaddr;
         text_end = text + p[i].p_memsz;
     }
-    TN_ASSERT(is_ours((long)find_text));
+    TN_ASSERT(tn__run_is_ours((long)find_text));
 }
 
 void tn__run_quantum_init(void)
 {
-    struct tn__run_action action = {(void *)tn__run_on_quantum,
+    struct tn__run_action action = {(void *)tn__run_quantum_handler,
                                     SA_SIGINFO | SA_RESTART, NULL,
                                     TN__RUN_BLOCKED};
     long r;

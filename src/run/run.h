@@ -97,6 +97,9 @@ struct tn__run_green {
     tn__run_set wait_set;     /* what it waits for in rt_sigtimedwait() */
     int raised, raised_code;  /* the signal that we raise for it, and its
                                * si_code; 0: none */
+    unsigned handlers;        /* that have run since its call began: those
+                               * without SA_RESTART, and 1 << 16 for each
+                               * that had it */
     long stopped;             /* behind the instruction of its call that has
                                * just given EINTR, while its handlers run; 0:
                                * none has, or it came by symbol */
@@ -194,6 +197,13 @@ long tn__run_spawn_here(long nr, const long a[6], struct tn__run_regs *regs,
                         const tn__run_set *mask, void *save);
 _Noreturn void tn__run_sigreturn(void *frame);
 void tn__run_restore(void);
+/* The handlers that the kernel has: of SIGSYS, of the quantum's signal, of all
+ * others. They call ..._on_trap() and so on, and put the frame right after. */
+void tn__run_trap_handler(void), tn__run_quantum_handler(void);
+void tn__run_signal_handler(void);
+/* Inside: from where that is done to the end of the handler. Who is moved to
+ * another kernel thread there has to do it again. */
+extern char tn__run_settle[], tn__run_settle_last[], tn__run_restore_last[];
 /* A call that may sleep in the kernel. TN__RUN_AGAIN, with nothing done, if a
  * signal is recorded, up to the very instruction. */
 long tn__raw_unless_alert(long nr, long a, long b, long c, long d, long e,
@@ -424,8 +434,9 @@ void tn__run_frame_settle(struct tn__run_green *green, ucontext_t *uc);
 void tn__run_unblock(void);
 /* Leave the engine, and then the program's frame that `uc` is. */
 void tn__run_go_back(struct tn__run_green *green, ucontext_t *uc);
-/* The handler of every signal the program has a handler for. */
-void tn__run_on_signal(int sig, siginfo_t *info, void *context);
+/* The handler of every signal the program has a handler for. This and the other
+ * two say whether the frame is of the program's, and so is to be settled. */
+bool tn__run_on_signal(int sig, siginfo_t *info, void *context);
 void tn__run_signals_init(void);
 void tn__run_signals_in_child(void);
 /* Hand what was recorded to green threads. In the engine. */
@@ -474,16 +485,18 @@ void tn__run_timers_in_child(void);
 /* trap.c */
 bool tn__run_trap_is_there(void);
 void tn__run_trap_arm(void);
-void tn__run_on_trap(int sig, siginfo_t *info, void *context);
+bool tn__run_on_trap(int sig, siginfo_t *info, void *context);
 /* pthread_cancel() of the thread with this FS base. */
 void tn__run_poke(uint64_t fs_base);
 
 /* ---- quantum.c ---- */
 void tn__run_quantum_init(void);
+/* Is this program counter in the text of the engine? */
+bool tn__run_is_ours(long pc);
 /* There is more than one green thread now. When is_ticking is not set. */
 void tn__run_quantum_start(void);
 void tn__run_quantum_in_child(void);
-void tn__run_on_quantum(int sig, siginfo_t *info, void *context);
+bool tn__run_on_quantum(int sig, siginfo_t *info, void *context);
 
 /* ---- sleep.c ---- */
 int64_t tn__run_clock(int clock);

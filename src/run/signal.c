@@ -149,6 +149,24 @@ void tn__run_frame_settle(struct tn__run_green *green, ucontext_t *uc)
     tn__run_here()->alt_owner = green->alt.ss_sp ? green : NULL;
 }
 
+_Static_assert(offsetof(ucontext_t, uc_sigmask) + sizeof(long) == 304,
+               "entry.S has it");
+
+/* The program was at the end of one of our handlers, and may have been moved:
+ * what is there about the kernel thread has to be done again. */
+static void settle_again(ucontext_t *uc)
+{
+    struct tn__run_regs *regs = (void *)uc->uc_mcontext.gregs;
+    bool is_over = regs->rip >= (long)tn__run_restore &&
+                   regs->rip <= (long)tn__run_restore_last;
+
+    if (is_over)
+        regs->rsp -= (long)sizeof(long); /* where the return address was */
+    if (is_over || (regs->rip >= (long)tn__run_settle &&
+                    regs->rip <= (long)tn__run_settle_last))
+        regs->rip = (long)tn__run_settle;
+}
+
 /* glibc cancels by its first signal, and since 2.41 only a thread whose program
  * counter is within its cancellation point: at the system call that was stopped
  * and is to be made again. Its handler is shown that place; what it unwinds
@@ -187,6 +205,8 @@ static void handle(struct tn__run_green *green, siginfo_t *info,
     int sig = info->si_signo;
     struct tn__run_action *action = tn__run_action_of(sig);
     void *fn = action->handler;
+    unsigned one = action->flags & SA_RESTART ? 1u << 16 : 1;
+    unsigned handlers = green->handlers + one;
     tn__run_set *uc_mask = (tn__run_set *)(void *)&uc->uc_sigmask;
     tn__run_set before = green->mask, mask = mask_in(sig, before);
     long stopped = green->stopped;
@@ -206,6 +226,7 @@ static void handle(struct tn__run_green *green, siginfo_t *info,
     else
         ((void (*)(int, siginfo_t *, void *))fn)(sig, info, uc);
     tn__run_begin();
+    green->handlers = handlers; /* not those that ran in the handler's calls */
     green->stopped = stopped;
     tn__run_mask_set(green, *uc_mask);
     tn__run_leave();
@@ -225,12 +246,11 @@ static void raise_here(int sig, siginfo_t *info)
         tn__raw4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, sizeof set);
 }
 
-/* Raise it for the one that runs. What tn__run_leave() counts. */
-static unsigned raise_again(struct tn__run_green *green, siginfo_t *info)
+/* Raise it for the one that runs. */
+static void raise_again(struct tn__run_green *green, siginfo_t *info)
 {
     void *vectors = green->g.carry.vectors;
     int sig = info->si_signo;
-    unsigned long flags = tn__run_action_of(sig)->flags;
 
     green->raised = sig;
     green->raised_code = info->si_code;
@@ -238,7 +258,6 @@ static unsigned raise_again(struct tn__run_green *green, siginfo_t *info)
     raise_here(sig, info);
     green->g.carry.vectors = vectors;
     green->raised = 0;
-    return flags & SA_RESTART ? 1u << 16 : 1;
 }
 
 /* The signals that are due to `green`, in the order in which the kernel builds
@@ -266,15 +285,14 @@ static int choose(struct tn__run_green *green, uint8_t batch[BATCH])
 }
 
 /* Handle what is due to `green`, which runs. `uc`, or NULL: the frame of the
- * signal `arrived`, on top of the program. What tn__run_leave() counts. */
-static unsigned deliver(struct tn__run_green *green, int arrived,
+ * signal `arrived`, on top of the program. */
+static void deliver(struct tn__run_green *green, int arrived,
                         ucontext_t *uc)
 {
     uint8_t batch[BATCH];
     tn__run_set below = green->mask;
     int n = choose(green, batch);
     bool has_restore_mask = green->has_restore_mask;
-    unsigned handlers = 0;
     siginfo_t info;
 
     while (n-- > 0) {
@@ -290,13 +308,12 @@ static unsigned deliver(struct tn__run_green *green, int arrived,
         if (uc && n == 0 && info.si_signo == arrived)
             handle(green, &info, uc);
         else
-            handlers += raise_again(green, &info);
+            raise_again(green, &info);
         if (green->mask != mask)
             break; /* a handler has said so */
     }
     if (n > 0)
         green->has_restore_mask = has_restore_mask;
-    return handlers;
 }
 
 /* Take what else the kernel has for us, so that the order is right. */
@@ -320,12 +337,14 @@ void tn__run_go_back(struct tn__run_green *green, ucontext_t *uc)
     long stopped = green->stopped;
 
     do {
-        green->stopped = uc->uc_mcontext.gregs[REG_RIP] + SYSCALL_BYTES;
+        if (!tn__run_is_ours(uc->uc_mcontext.gregs[REG_RIP]))
+            green->stopped = uc->uc_mcontext.gregs[REG_RIP] + SYSCALL_BYTES;
         tn__run_leave();
         tn__run_begin();
         green->stopped = stopped;
         if (green->is_poked)
             green->g.alert |= TN__ALERT_KILL;
+        settle_again(uc);
         tn__run_frame_settle(green, uc);
         tn__run_out();
     } while (tn__run_here()->is_alert);
@@ -379,12 +398,12 @@ static void handle_native(int sig, siginfo_t *info, void *context)
                                                               context);
 }
 
-/* Another kernel thread wants this one to look: at its mask, at who waits for
- * it, at what is due to who runs. */
+/* Another kernel thread wants something done here, or this one to look: at its
+ * mask, at who waits for it, at what is due to who runs. */
 static void on_nudge(ucontext_t *uc)
 {
     tn__run_do_errand();
-    if (!tn__run_is_on())
+    if (!tn__run_is_on() || !tn__run_has_to_look())
         return;
     tn__run_stub_leave((void *)uc->uc_mcontext.gregs);
     if (tn__run_is_inside()) {
@@ -402,18 +421,18 @@ static void on_nudge(ucontext_t *uc)
     tn__run_go_back(tn__run_self(), uc);
 }
 
-void tn__run_on_signal(int sig, siginfo_t *info, void *context)
+bool tn__run_on_signal(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
     struct tn__run_green *self = tn__run_self();
 
     if (TN_UNLIKELY(tn__run_is_nudge(info))) {
         on_nudge(uc);
-        return;
+        return tn__run_is_on();
     }
     tn__run_stub_leave((void *)uc->uc_mcontext.gregs);
     if (TN_UNLIKELY(tn__run_is_fault(sig, info) && tn__run_fault(sig, uc)))
-        return;
+        return false;
     if (TN_UNLIKELY(!tn__run_is_on())) {
         handle_native(sig, info, context);
     } else if (is_raised(self, info)) {
@@ -429,12 +448,12 @@ void tn__run_on_signal(int sig, siginfo_t *info, void *context)
     } else {
         arrive(self, info, uc);
     }
+    return tn__run_is_on();
 }
 
-unsigned tn__run_leave_slow(void *vectors)
+void tn__run_leave_slow(void *vectors)
 {
     struct tn__run_green *green = tn__run_self();
-    unsigned handlers = 0;
 
     for (;;) {
         tn__run_begin();
@@ -449,7 +468,7 @@ unsigned tn__run_leave_slow(void *vectors)
         }
         tn__run_altstack_load(green);
         if (tn__run_signal_due(green, 0)) {
-            handlers += deliver(green, 0, NULL);
+            deliver(green, 0, NULL);
             vectors = green->g.carry.vectors;
             continue;
         }
@@ -464,6 +483,6 @@ unsigned tn__run_leave_slow(void *vectors)
         green->g.carry.vectors = NULL;
         tn__run_out();
         if (!tn__run_here()->is_alert)
-            return handlers;
+            return;
     }
 }

@@ -40,7 +40,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
     tn__raw3(SYS_tgkill, tn__run.pid, tn__run_kernel_tid(), sig);
 }
 
-void tn__run_on_trap(int sig, siginfo_t *info, void *context)
+bool tn__run_on_trap(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
     struct tn__run_regs *regs = (void *)uc->uc_mcontext.gregs;
@@ -52,21 +52,24 @@ void tn__run_on_trap(int sig, siginfo_t *info, void *context)
         .regs = regs};
 
     if (TN_UNLIKELY(info->si_code != SYS_USER_DISPATCH)) {
-        if (!tn__run_offload_on_signal(info, uc))
-            pass_on(sig, info, context);
-        return;
+        if (tn__run_offload_on_signal(info, uc))
+            return false; /* of a helper */
+        pass_on(sig, info, context);
+        return tn__run_is_on();
     }
     if (TN_UNLIKELY(tn__run_is_inside() || !tn__run_is_on())) {
         /* The vDSO has fallen back to a system call, for us. */
         regs->rax = tn__raw(c.nr, c.a[0], c.a[1], c.a[2], c.a[3], c.a[4],
                             c.a[5]);
-        return;
+        return false;
     }
     tn__run_here()->calls.by_trap++;
     tn__run_patch_trapped(&c);
     regs->rax = tn__run_syscall(&c);
-    if (TN_LIKELY(tn__run_is_on()))
-        tn__run_frame_settle(tn__run_self(), uc);
+    if (TN_UNLIKELY(!tn__run_is_on()))
+        return false;
+    tn__run_frame_settle(tn__run_self(), uc);
+    return true;
 }
 
 bool tn__run_trap_is_there(void)
@@ -78,7 +81,7 @@ bool tn__run_trap_is_there(void)
 
 void tn__run_trap_arm(void)
 {
-    struct tn__run_action action = {(void *)tn__run_on_trap,
+    struct tn__run_action action = {(void *)tn__run_trap_handler,
                                     SA_SIGINFO | SA_NODEFER, NULL, 0};
     long start = (long)tn__run_exempt_start;
     long r;
