@@ -163,24 +163,25 @@ long tn__run_mmap(struct tn__run_call *c)
 
 /* ---- patching ---- */
 
-/* Write `n` of these bytes to text. False: it cannot be made writable, or not
- * while another kernel thread may run there. */
-static bool write_text(long at, const uint8_t *bytes, int n)
+/* Write `n` of these bytes to text, while no other kernel thread runs. PATCHED;
+ * REFUSED: it cannot be made writable; COUNTING: not now. */
+static int write_text(long at, const uint8_t *bytes, int n)
 {
     long page = at & -PAGE, size = (at + n - page + PAGE - 1) & -PAGE;
     volatile uint8_t *to = (volatile uint8_t *)at;
-    bool is_alone;
+    int state = REFUSED;
 
+    if (!tn__run_stop_others())
+        return COUNTING;
     if (tn__raw3(SYS_mprotect, page, size,
-                 PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
-        return false;
-    is_alone = tn__run_stop_others();
-    for (int i = 0; is_alone && i < n; i++)
-        to[i] = bytes[i];
-    if (is_alone)
-        tn__run_resume_others();
-    tn__raw3(SYS_mprotect, page, size, PROT_READ | PROT_EXEC);
-    return is_alone;
+                 PROT_READ | PROT_WRITE | PROT_EXEC) == 0) {
+        for (int i = 0; i < n; i++)
+            to[i] = bytes[i];
+        tn__raw3(SYS_mprotect, page, size, PROT_READ | PROT_EXEC);
+        state = PATCHED;
+    }
+    tn__run_resume_others();
+    return state;
 }
 
 static bool is_syscall(const uint8_t *at)
@@ -188,29 +189,30 @@ static bool is_syscall(const uint8_t *at)
     return at[0] == 0x0f && at[1] == 0x05;
 }
 
-static bool patch(struct site *s)
+/* The state that it then has. */
+static int patch(struct site *s)
 {
     struct tn__run_range text;
     struct tn__run_insn insn;
     const uint8_t *at = (const uint8_t *)s->at;
     uint8_t jump[TN__RUN_JUMP_BYTES];
-    int n;
+    int n, state;
 
     if (!find_text(s->at, &text) || text.start > s->at - BEFORE ||
         text.end < s->at + TN__RUN_JUMP_BYTES || !is_syscall(at))
-        return false;
+        return REFUSED;
     if (!tn__run_decode_before(at, BEFORE, &insn) || insn.is_branch ||
         insn.len < 2)
-        return false;
+        return REFUSED;
     s->stub = tn__run_stub_make(s->at, &insn);
     if (!s->stub)
-        return false;
+        return REFUSED;
     n = insn.len < TN__RUN_JUMP_BYTES ? insn.len : TN__RUN_JUMP_BYTES;
     tn__run_stub_jump(s->at - insn.len, s->stub, jump);
-    if (write_text(s->at - insn.len, jump, n))
-        return true;
-    tn__run_stub_drop(s->stub);
-    return false;
+    state = write_text(s->at - insn.len, jump, n);
+    if (state != PATCHED)
+        tn__run_stub_drop(s->stub);
+    return state;
 }
 
 /* A clone() or clone3() that makes a thread. */
@@ -245,13 +247,10 @@ static void count(struct site *s)
 {
     if (!s || s->state != COUNTING || ++s->traps < HOT)
         return;
-    if (patch(s)) {
-        s->state = PATCHED;
-        tn__run.counts.sites_patched++;
-    } else {
-        s->state = REFUSED;
-        tn__run.counts.sites_refused++;
-    }
+    s->traps = 0;
+    s->state = (uint8_t)patch(s);
+    tn__run.counts.sites_patched += s->state == PATCHED;
+    tn__run.counts.sites_refused += s->state == REFUSED;
 }
 
 void tn__run_patch_trapped(const struct tn__run_call *c)
