@@ -2,14 +2,14 @@
 /* micro_threads.c - what POSIX threads cost: run as it is, and under `tendril
  * run`. The best of many slices, as in the other micro benches.
  *
- * usage: micro_threads run_condvar | run_create_join */
+ * usage: micro_threads run_condvar | run_create_join | run_idle_threads */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "bench.h"
 
-enum { SLICES = 21, HAND_OVERS = 20000, THREADS = 2000 };
+enum { SLICES = 21, HAND_OVERS = 20000, THREADS = 2000, IDLE = 4000 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -65,14 +65,63 @@ static void create_and_join(void)
     }
 }
 
+/* ---- idle ones ---- */
+
+/* Until there are as many as were asked for. */
+static void *be_idle(void *arg)
+{
+    pthread_mutex_lock(&mutex);
+    turn++;
+    pthread_cond_broadcast(&changed);
+    while (turn >= 0)
+        pthread_cond_wait(&changed, &mutex);
+    pthread_mutex_unlock(&mutex);
+    return arg;
+}
+
+/* KiB: pages and page tables of this process, and what the kernel keeps for
+ * threads: stacks and slabs, of the whole machine. */
+static long memory(void)
+{
+    return bench_status(0, "VmRSS") + bench_status(0, "VmPTE") +
+           bench_status(-1, "KernelStack") + bench_status(-1, "SUnreclaim");
+}
+
+static int idle_threads(void)
+{
+    static pthread_t threads[IDLE];
+    long before = memory(), after;
+
+    for (int i = 0; i < IDLE; i++)
+        start(&threads[i], be_idle, NULL);
+    pthread_mutex_lock(&mutex);
+    while (turn < IDLE)
+        pthread_cond_wait(&changed, &mutex);
+    pthread_mutex_unlock(&mutex);
+    after = memory();
+    pthread_mutex_lock(&mutex);
+    turn = -1;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+    for (int i = 0; i < IDLE; i++)
+        pthread_join(threads[i], NULL);
+    printf("{\"value\": %.1f, \"unit\": \"bytes\"}\n",
+           (double)(after - before) * 1024 / IDLE);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    int is_condvar = argc == 2 && strcmp(argv[1], "run_condvar") == 0;
+    const char *name = argc == 2 ? argv[1] : "";
+    int is_condvar = strcmp(name, "run_condvar") == 0;
     int n = is_condvar ? HAND_OVERS : THREADS;
     double best = 1e18, best_cpu = 1e18;
 
-    if (argc != 2 || (!is_condvar && strcmp(argv[1], "run_create_join") != 0))
-        bench_fail("usage: micro_threads run_condvar | run_create_join");
+    if (strcmp(name, "run_idle_threads") == 0)
+        return idle_threads();
+    if (!is_condvar && strcmp(name, "run_create_join") != 0)
+        bench_fail("usage: micro_threads run_condvar | run_create_join | "
+                   "run_idle_threads");
     for (int slice = 0; slice < SLICES; slice++) {
         int64_t cpu = bench_cpu_ns(0), begin = bench_now_ns();
         double ns, cpu_ns;

@@ -102,7 +102,7 @@ def run_micro(context, who, name):
         command_of(context, who, [context.program("micro_threads"), name]))
 
 
-def measure_micro(context, name, goal):
+def measure_micro(context, name, goal, unit="ns"):
     """What threads cost in one process. Native ones may use every CPU."""
     runs = report.interleave(context, name, {
         who: functools.partial(run_micro, context, who, name)
@@ -116,7 +116,7 @@ def measure_micro(context, name, goal):
         if who == "tendril" and "native" in runs:
             fields.update(report.ratio_fields(
                 "ratio", values, [run["value"] for run in runs["native"]]))
-        report.line(name, who, "ns", values, **fields)
+        report.line(name, who, unit, values, **fields)
 
 
 BENCHES = {
@@ -126,5 +126,6 @@ BENCHES = {
     "run_echo_2000": (measure_echo, (
         2000, ECHO_GOAL + ", no kernel stacks, <= 1/2 the memory")),
     "run_echo_8000": (measure_echo, (8000, ECHO_GOAL)),
+    "run_idle_threads": (measure_micro, ("ratio <= 0.5", "bytes")),
     "run_http_200": (measure_http, (200, "ratio >= 2.0")),
 }
