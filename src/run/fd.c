@@ -9,8 +9,8 @@
  * where another process may change it: what was open at start, or was known
  * when a child was forked. A change seen on one
  * number may be a change of others, if there were duplicates or children ever;
- * then all are asked for anew. It is the same with SO_RCVTIMEO and SO_SNDTIMEO,
- * once there may be any: none is asked for before.
+ * then all are asked for anew. It is the same with SO_RCVTIMEO, SO_SNDTIMEO and
+ * SO_RCVLOWAT, once there may be any: none is asked for before.
  *
  * The engine's own descriptors live near the end of the table, where few
  * programs go, and are denied: closing one is EBADF, and when the program wants
@@ -35,7 +35,8 @@ static struct tn__run_fd *fds; /* FDS_MAX of them, mostly untouched */
 static int fds_top;            /* none is known from here on */
 static uint32_t changes = 1;   /* of O_NONBLOCK, on unknown descriptors */
 static bool has_duplicates;
-static bool has_timeouts;      /* a socket of ours may have one */
+static bool has_timeouts;      /* a socket of ours may have one, or a low
+                                * mark */
 static int ours[OURS_MAX];
 static int n_ours;
 static long ours_base;
@@ -231,6 +232,15 @@ static int64_t ask_timeout(int fd, int name)
                : 0;
 }
 
+static bool ask_low_mark(int fd)
+{
+    int mark = 1;
+    unsigned len = sizeof mark;
+
+    tn__sys_getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, &len);
+    return mark > 1;
+}
+
 bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f)
 {
     bool is_new = f->flags_as_of != changes;
@@ -248,7 +258,9 @@ bool tn__run_fd_is_nonblock(int fd, struct tn__run_fd *f)
     if (f->is_socket && (has_timeouts || f->is_foreign)) {
         f->timeout_ns[TN__RUN_IN] = ask_timeout(fd, SO_RCVTIMEO);
         f->timeout_ns[TN__RUN_OUT] = ask_timeout(fd, SO_SNDTIMEO);
-        f->has_timeout = f->timeout_ns[0] || f->timeout_ns[1];
+        f->has_low_mark = ask_low_mark(fd);
+        f->has_timeout =
+            f->timeout_ns[0] || f->timeout_ns[1] || f->has_low_mark;
     }
     return f->is_nonblock;
 }
@@ -473,7 +485,8 @@ long tn__run_setsockopt(struct tn__run_call *c)
     if (r != 0 || c->a[1] != SOL_SOCKET)
         return r;
     if (c->a[2] == SO_RCVTIMEO || c->a[2] == SO_SNDTIMEO ||
-        c->a[2] == RCVTIMEO_NEW || c->a[2] == SNDTIMEO_NEW) {
+        c->a[2] == RCVTIMEO_NEW || c->a[2] == SNDTIMEO_NEW ||
+        c->a[2] == SO_RCVLOWAT) {
         if (!has_timeouts)
             changes++;
         has_timeouts = true;

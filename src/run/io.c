@@ -64,17 +64,31 @@ static long ask_terminal(const struct tn__run_call *c)
     return tn__run_kernel(&nothing);
 }
 
+/* The kernel makes the call as it stands, and knows when it is done. */
+static long receive_whole(struct tn__run_call *c, const struct tn__run_fd *f)
+{
+    tn__run_fd_deadline(c, f, TN__RUN_IN);
+    return tn__run_offload(c);
+}
+
+static long read_in(struct tn__run_call *c, struct tn__op *op,
+                    const struct tn__run_fd *f, const char *what)
+{
+    long r;
+
+    if (TN_UNLIKELY(f->has_low_mark))
+        return receive_whole(c, f);
+    r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
+    return r < 0 ? r : wait_in(c, op, f, what);
+}
+
 long tn__run_read(struct tn__run_call *c)
 {
     struct tn__run_fd *f = blocking(c->a[0]);
     struct tn__op op = {.code = TN__OP_READ, .fd = (int)c->a[0],
                         .buf = (void *)c->a[1], .len = (size_t)c->a[2]};
-    long r;
 
-    if (!f)
-        return tn__run_file_io(c);
-    r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
-    return r < 0 ? r : wait_in(c, &op, f, "read");
+    return f ? read_in(c, &op, f, "read") : tn__run_file_io(c);
 }
 
 long tn__run_readv(struct tn__run_call *c)
@@ -82,12 +96,8 @@ long tn__run_readv(struct tn__run_call *c)
     struct tn__run_fd *f = blocking(c->a[0]);
     struct tn__op op = {.code = TN__OP_READV, .fd = (int)c->a[0],
                         .iov = (void *)c->a[1], .len = (size_t)c->a[2]};
-    long r;
 
-    if (!f)
-        return tn__run_file_io(c);
-    r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
-    return r < 0 ? r : wait_in(c, &op, f, "readv");
+    return f ? read_in(c, &op, f, "readv") : tn__run_file_io(c);
 }
 
 /* Go on with an operation that has a buffer, until all is written. `done` is
@@ -209,23 +219,49 @@ static bool is_stream(int fd)
            type == SOCK_STREAM;
 }
 
-/* A receive with MSG_WAITALL has got `total`: go on until all is there. */
-static long receive_rest(struct tn__run_call *c, struct tn__op *op,
-                         const struct tn__run_fd *f, long total)
+/* MSG_WAITALL, where it says something: messages stay single. */
+static bool wants_all(int fd, int flags)
 {
-    size_t len = op->len;
-    long r;
+    return TN_UNLIKELY(flags & MSG_WAITALL) && is_stream(fd);
+}
 
-    while ((size_t)total < len) {
-        struct tn__op next = {.code = TN__OP_RECV, .fd = op->fd,
-                              .buf = (char *)op->buf + total,
-                              .len = len - (size_t)total,
-                              .flags = op->flags};
+/* With SO_RCVLOWAT little is left where it is; the kernel has nothing to tell
+ * when more comes than what is only looked at; and of what comes with control
+ * data it knows where to end. */
+static bool is_whole(int fd, const struct tn__run_fd *f, int flags,
+                     const struct msghdr *msg)
+{
+    struct msghdr head = {0};
 
-        r = wait_in(c, &next, f, "recv");
-        if (r <= 0)
-            break;
-        total += r;
+    if (TN_UNLIKELY(f->has_low_mark))
+        return true;
+    if (TN_LIKELY(!(flags & MSG_WAITALL)))
+        return false;
+    if (msg && tn__run_copy(&head, msg, sizeof head) < 0)
+        return false;
+    return ((flags & MSG_PEEK) || head.msg_controllen > 0) && is_stream(fd);
+}
+
+/* With MSG_WAITALL `total` bytes are there: go on until all are. */
+static long receive_rest(struct tn__run_call *c, const struct tn__run_fd *f,
+                         const struct iovec *iov, size_t n, int flags,
+                         long total)
+{
+    size_t skip = (size_t)total;
+
+    for (size_t i = 0; i < n; i++) {
+        while (skip < iov[i].iov_len) {
+            struct tn__op op = {.code = TN__OP_RECV, .fd = (int)c->a[0],
+                                .buf = (char *)iov[i].iov_base + skip,
+                                .len = iov[i].iov_len - skip, .flags = flags};
+            long r = wait_in(c, &op, f, "recv");
+
+            if (r <= 0)
+                return total;
+            skip += (size_t)r;
+            total += r;
+        }
+        skip -= iov[i].iov_len;
     }
     return total;
 }
@@ -241,14 +277,18 @@ long tn__run_recvfrom(struct tn__run_call *c)
 
     if (!f || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         return tn__run_kernel(c);
+    if (is_whole(op.fd, f, flags, NULL))
+        return receive_whole(c, f);
     if (c->a[4] || c->a[5]) {
         op.code = TN__OP_RECVFROM;
         op.addr = (struct sockaddr *)c->a[4];
         op.addr_len = (unsigned *)c->a[5];
     }
     r = wait_in(c, &op, f, "recv");
-    if ((flags & MSG_WAITALL) && !(flags & MSG_PEEK) && r > 0)
-        return receive_rest(c, &op, f, r);
+    if (r > 0 && !(flags & MSG_OOB) && wants_all(op.fd, flags))
+        r = receive_rest(
+            c, f, &(struct iovec){(void *)c->a[1], (size_t)c->a[2]}, 1, flags,
+            r);
     return r;
 }
 
@@ -286,18 +326,31 @@ static void look_for_rights(const struct msghdr *msg)
     }
 }
 
-long tn__run_recvmsg(struct tn__run_call *c)
+static long receive_message(struct tn__run_call *c, const struct tn__run_fd *f,
+                            struct msghdr *msg)
 {
-    struct tn__run_fd *f = blocking(c->a[0]);
-    struct msghdr *msg = (struct msghdr *)c->a[1];
     struct tn__op op = {.code = TN__OP_RECVMSG, .fd = (int)c->a[0],
                         .msg = msg, .flags = (int)c->a[2]};
     long r;
 
-    if (!f || (op.flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
+    if (is_whole(op.fd, f, op.flags, msg))
+        return receive_whole(c, f);
+    r = wait_in(c, &op, f, "recvmsg");
+    if (r > 0 && !(op.flags & MSG_OOB) && wants_all(op.fd, op.flags))
+        r = receive_rest(c, f, msg->msg_iov, msg->msg_iovlen, op.flags, r);
+    return r;
+}
+
+long tn__run_recvmsg(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = blocking(c->a[0]);
+    struct msghdr *msg = (struct msghdr *)c->a[1];
+    long r;
+
+    if (!f || (c->a[2] & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         r = tn__run_kernel(c);
     else
-        r = wait_in(c, &op, f, "recvmsg");
+        r = receive_message(c, f, msg);
     if (r >= 0)
         look_for_rights(msg);
     return r;
@@ -370,6 +423,8 @@ long tn__run_recvmmsg(struct tn__run_call *c)
 
     if (!f || (c->a[3] & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         r = tn__run_kernel(c);
+    else if (f->has_low_mark || wants_all((int)c->a[0], (int)c->a[3]))
+        r = receive_whole(c, f);
     else
         r = receive_many(c, f);
     for (long i = 0; i < r; i++)

@@ -535,6 +535,8 @@ struct tn__run_fd {
     bool has_timeout;     /* SO_RCVTIMEO or SO_SNDTIMEO is set; valid after
                            * tn__run_fd_is_nonblock() */
     int64_t timeout_ns[2]; /* these; 0: none */
+    bool has_low_mark;    /* SO_RCVLOWAT is more than a byte; then has_timeout
+                           * is set too */
     bool is_direct, is_sync; /* O_DIRECT, O_SYNC or O_DSYNC; valid after
                               * tn__run_fd_is_nonblock() */
     bool has_no_nowait;    /* RWF_NOWAIT is not known there */

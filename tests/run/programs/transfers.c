@@ -12,9 +12,12 @@
 
 #include "support.h"
 
+static volatile int n_alarms;
+
 static void on_alarm(int sig)
 {
     (void)sig;
+    n_alarms++;
 }
 
 /* SIGALRM once, after so many milliseconds; 0: not any more. */
@@ -243,6 +246,123 @@ static void test_large_messages(void)
         printf("message %d: %u\n", i, m[i].msg_len);
 }
 
+/* "a", and after a while "bcd": the first time when the caller waits. */
+static void *write_later(void *arg)
+{
+    nap_ms(20);
+    CHECK(write(stream[1], "a", 1) == 1);
+    nap_ms(20);
+    CHECK(write(stream[1], "bcd", 3) == 3);
+    return arg;
+}
+
+static void make_stream(int domain)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    int listener;
+
+    if (domain == AF_UNIX) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, stream) == 0);
+        return;
+    }
+    listener = socket(AF_INET, SOCK_STREAM, 0);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(bind(listener, (struct sockaddr *)&a, len) == 0);
+    CHECK(listen(listener, 5) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&a, &len) == 0);
+    stream[1] = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(connect(stream[1], (struct sockaddr *)&a, len) == 0);
+    stream[0] = accept(listener, NULL, NULL);
+    CHECK(stream[0] >= 0);
+    close(listener);
+}
+
+static void close_stream(void)
+{
+    close(stream[0]);
+    close(stream[1]);
+}
+
+/* How much of "abcd" this gets, and what is left then. */
+static void receive_late(const char *what, int domain, int flags,
+                         size_t room_for_control)
+{
+    char buf[8] = "", control[64];
+    struct iovec parts[3] = {{buf, 2}, {buf + 2, 0}, {buf + 2, 2}};
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 3,
+                       .msg_control = control,
+                       .msg_controllen = room_for_control};
+    pthread_t t;
+
+    make_stream(domain);
+    t = start(write_later, NULL);
+    alarm_in(900, 0);
+    say(what, recvmsg(stream[0], &m, flags));
+    printf("%s\n", buf);
+    join(t);
+    memset(buf, 0, sizeof buf);
+    say("left", recv(stream[0], buf, sizeof buf - 1, MSG_DONTWAIT));
+    t = start(write_later, NULL);
+    say("recv", recv(stream[0], buf, 4, flags));
+    alarm_in(0, 0);
+    printf("%s\n", buf);
+    join(t);
+    close_stream();
+}
+
+static void test_waitall(void)
+{
+    enum { PEEK_ALL = MSG_WAITALL | MSG_PEEK };
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    char buf[8];
+
+    receive_late("unix, all", AF_UNIX, MSG_WAITALL, 0);
+    receive_late("unix, all, with control", AF_UNIX, MSG_WAITALL, 64);
+    receive_late("tcp, all", AF_INET, MSG_WAITALL, 0);
+    receive_late("tcp, all, a look", AF_INET, PEEK_ALL, 0);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(bind(fd, (struct sockaddr *)&a, len) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+    CHECK(sendto(fd, "abc", 3, 0, (struct sockaddr *)&a, len) == 3);
+    n_alarms = 0;
+    alarm_in(900, 0);
+    say("a datagram", recv(fd, buf, sizeof buf, MSG_WAITALL));
+    alarm_in(0, 0);
+    printf("no wait for more: %d\n", n_alarms == 0);
+    close(fd);
+}
+
+static void test_low_mark(void)
+{
+    int mark = 4;
+    char buf[8];
+    pthread_t t;
+
+    make_stream(AF_INET);
+    CHECK(setsockopt(stream[0], SOL_SOCKET, SO_RCVLOWAT, &mark,
+                     sizeof mark) == 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK(write(stream[1], "..", 2) == 2);
+        t = start(write_later, NULL);
+        printf("four bytes at least: %d\n",
+               (i == 0 ? recv(stream[0], buf, sizeof buf, 0)
+                       : read(stream[0], buf, sizeof buf)) >= 4);
+        join(t);
+        recv(stream[0], buf, sizeof buf, MSG_DONTWAIT);
+    }
+    CHECK(write(stream[1], ".", 1) == 1);
+    t = start(write_later, NULL);
+    say("two, where no more fit", recv(stream[0], buf, 2, 0));
+    join(t);
+    set_timeout(stream[0], SO_RCVTIMEO, 50);
+    say("three are left", recv(stream[0], buf, sizeof buf, 0));
+    say("and none", recv(stream[0], buf, sizeof buf, 0));
+    close_stream();
+}
+
 int main(void)
 {
     int fds[2];
@@ -257,5 +377,7 @@ int main(void)
     test_timeout_of_a_received_one();
     test_timeout_and_restart();
     test_large_messages();
+    test_waitall();
+    test_low_mark();
     return 0;
 }
