@@ -74,21 +74,21 @@ long tn__run_kill(struct tn__run_call *c)
 }
 
 /* Of this process, as far as we can tell: fake numbers, and main's. */
-static bool is_ours(long tid)
+static bool is_ours(int tid)
 {
     return tid >= TN__RUN_TID_MIN || tid == tn__run.pid;
 }
 
 long tn__run_tgkill(struct tn__run_call *c)
 {
-    if (c->a[0] != tn__run.pid || !is_ours(c->a[1]))
+    if (c->a[0] != tn__run.pid || !is_ours((int)c->a[1]))
         return tn__run_kernel(c);
     return send((int)c->a[1], (int)c->a[2], NULL);
 }
 
 long tn__run_tkill(struct tn__run_call *c)
 {
-    if (!is_ours(c->a[0]))
+    if (!is_ours((int)c->a[0]))
         return tn__run_kernel(c);
     return send((int)c->a[0], (int)c->a[1], NULL);
 }
@@ -97,7 +97,7 @@ long tn__run_rt_tgsigqueueinfo(struct tn__run_call *c)
 {
     siginfo_t info;
 
-    if (c->a[0] != tn__run.pid || !is_ours(c->a[1]))
+    if (c->a[0] != tn__run.pid || !is_ours((int)c->a[1]))
         return tn__run_kernel(c);
     if (tn__run_copy(&info, (const void *)c->a[3], sizeof info) < 0)
         return -EFAULT;

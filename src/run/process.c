@@ -73,6 +73,7 @@ long tn__run_exit_group(struct tn__run_call *c)
 {
     tn__run_stats_print();
     tn__run_inspect_close();
+    tn__run_robust_give_up_all();
     return tn__raw1(SYS_exit_group, c->a[0]);
 }
 

@@ -85,3 +85,15 @@ void tn__run_robust_give_up(const struct tn__run_green *green)
     if (green->robust)
         walk(green);
 }
+
+void tn__run_robust_give_up_all(void)
+{
+    for (struct tn__list *n = tn__run.greens.next; n != &tn__run.greens;
+         n = n->next) {
+        const struct tn__run_green *green =
+            TN_CONTAINER(n, struct tn__run_green, all);
+
+        if (green != tn__run.main && green->robust)
+            walk(green);
+    }
+}

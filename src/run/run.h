@@ -365,6 +365,9 @@ tn__run_fn tn__run_fstat, tn__run_fcntl, tn__run_ioctl, tn__run_setsockopt;
  * have no owner any more. */
 void tn__run_robust_give_up(const struct tn__run_green *green);
 
+/* At the end of the process, for all but main. */
+void tn__run_robust_give_up_all(void);
+
 /* sched.c */
 void tn__run_sched_init(void);
 void tn__run_sched_inherit(struct tn__run_green *green,

@@ -3,6 +3,9 @@
  * builds on them, robust and shared mutexes too. */
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -106,6 +109,16 @@ static void *die_with_lock(void *arg)
     return arg;
 }
 
+static atomic_bool is_held;
+
+static void *hold(void *arg)
+{
+    pthread_mutex_lock(arg);
+    is_held = true;
+    pause();
+    return NULL;
+}
+
 static void test_robust(void)
 {
     pthread_mutexattr_t attr;
@@ -120,6 +133,33 @@ static void test_robust(void)
     pthread_mutex_consistent(&robust);
     pthread_mutex_unlock(&robust);
     printf("robust again: %d\n", pthread_mutex_lock(&robust));
+}
+
+/* A process ends while a thread of it holds what another process waits for. */
+static void test_robust_of_a_process(void)
+{
+    const struct timespec soon = {time(NULL) + 10, 0};
+    pthread_mutex_t *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutexattr_t attr;
+    int status;
+    pid_t pid;
+
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(m, &attr);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        start(hold, m);
+        while (!is_held)
+            sched_yield();
+        _exit(7);
+    }
+    waitpid(pid, &status, 0);
+    printf("ended with %d, owner dead %d\n", WEXITSTATUS(status),
+           pthread_mutex_timedlock(m, &soon) == EOWNERDEAD);
 }
 
 struct shared {
@@ -209,6 +249,7 @@ int main(void)
     test_wake();
     test_move();
     test_robust();
+    test_robust_of_a_process();
     test_shared();
     for (int i = 0; i < 10; i++)
         t[i] = start(pound, NULL);

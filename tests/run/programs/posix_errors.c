@@ -178,6 +178,7 @@ static const struct call calls[] = {
     {"tgkill", SYS_tgkill, {-1, SELF, 0, 0, 0, 0}},
     {"tgkill", SYS_tgkill, {SELF, 0, 0, 0, 0, 0}},
     {"tgkill", SYS_tgkill, {SELF, -1, 0, 0, 0, 0}},
+    {"tgkill", SYS_tgkill, {SELF, 0xffffffff, 0, 0, 0, 0}},
     {"tkill", SYS_tkill, {0, 0, 0, 0, 0, 0}},
     {"tkill", SYS_tkill, {SELF, 65, 0, 0, 0, 0}},
     {"tkill", SYS_tkill, {INT_MAX, 0, 0, 0, 0, 0}},
