@@ -12,24 +12,16 @@
  * then all are asked for anew. It is the same with SO_RCVTIMEO, SO_SNDTIMEO and
  * SO_RCVLOWAT, once there may be any: none is asked for before.
  *
- * The engine's own descriptors live near the end of the table, where few
- * programs go, and are denied: closing one is EBADF, and when the program wants
- * the very number (dup2), ours moves. */
+ * The engine's own descriptors are in ours.c. */
 #include "run/run.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
-enum {
-    FDS_MAX = 1 << 20,
-    OURS_MAX = 64,
-    OURS_HIGH = 4096, /* a higher number would cost kernel memory */
-    OURS_ROOM = 64    /* below the limit */
-};
+enum { FDS_MAX = TN__RUN_FDS_MAX };
 
 static struct tn__run_fd *fds; /* FDS_MAX of them, mostly untouched */
 static int fds_top;            /* none is known from here on */
@@ -37,9 +29,6 @@ static uint32_t changes = 1;   /* of O_NONBLOCK, on unknown descriptors */
 static bool has_duplicates;
 static bool has_timeouts;      /* a socket of ours may have one, or a low
                                 * mark */
-static int ours[OURS_MAX];
-static int n_ours;
-static long ours_base;
 
 /* The number that a name in /proc/self/fd is; -1: none. */
 static int number_of(const char *name)
@@ -85,11 +74,7 @@ static void find_foreign(void)
 
 int tn__run_fds_init(void)
 {
-    struct rlimit limit = {0, 0};
-
-    tn__raw3(SYS_getrlimit, RLIMIT_NOFILE, (long)&limit, 0);
-    ours_base = limit.rlim_cur > OURS_HIGH ? OURS_HIGH : (long)limit.rlim_cur;
-    ours_base = ours_base > 2L * OURS_ROOM ? ours_base - OURS_ROOM : 3;
+    tn__run_ours_init();
     fds = tn__sys_map((size_t)FDS_MAX * sizeof *fds);
     if (!fds)
         return -ENOMEM;
@@ -97,49 +82,7 @@ int tn__run_fds_init(void)
     return 0;
 }
 
-/* ---- ours ---- */
-
-static int index_of_ours(int fd)
-{
-    for (int i = 0; i < n_ours; i++)
-        if (ours[i] == fd)
-            return i;
-    return -1;
-}
-
-bool tn__run_fd_is_ours(int fd)
-{
-    return index_of_ours(fd) >= 0;
-}
-
-void tn__run_fd_disown(int fd)
-{
-    int i = index_of_ours(fd);
-
-    if (i >= 0)
-        ours[i] = ours[--n_ours];
-}
-
-long tn__run_fd_hide(long fd)
-{
-    long high;
-
-    if (fd < 0 || n_ours == OURS_MAX)
-        return fd;
-    high = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ours_base);
-    if (high >= 0)
-        tn__raw1(SYS_close, fd);
-    else
-        high = fd;
-    ours[n_ours++] = (int)high;
-    return high;
-}
-
-void tn__run_fds_drop(void)
-{
-    while (n_ours > 0)
-        tn__raw1(SYS_close, ours[--n_ours]);
-}
+/* ---- children ---- */
 
 void tn__run_fds_shared(void)
 {
@@ -151,34 +94,13 @@ int tn__run_fds_in_child(void)
 {
     struct tn__loop *l = &tn__run_hub.loop;
 
-    for (int i = n_ours - 1; i >= 0; i--)
-        if (ours[i] != l->ep && ours[i] != l->wake_fd)
-            tn__sys_close(ours[i]); /* of one who waited on it */
+    tn__run_ours_in_child();
     for (int fd = 0; fd < fds_top; fd++)
         fds[fd].is_known = false;
     fds_top = 0;
     changes++;
     tn__loop_forget(l);
     return tn__loop_epoll_in_child(l);
-}
-
-/* The program wants this number, and it is ours. */
-static long make_way(int fd)
-{
-    struct tn__loop *l = &tn__run_hub.loop;
-    int *user = fd == l->ep ? &l->ep : fd == l->wake_fd ? &l->wake_fd : NULL;
-    long moved;
-
-    if (tn__run_inspect_give_up(fd))
-        return 0;
-    if (!user)
-        return -EBUSY;
-    moved = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ours_base);
-    if (moved < 0)
-        return moved;
-    ours[index_of_ours(fd)] = *user = (int)moved;
-    tn__run_offload_settle();
-    return 0;
 }
 
 /* ---- the program's ---- */
@@ -193,7 +115,7 @@ struct tn__run_fd *tn__run_fd_get(int fd)
         return NULL;
     if (TN_LIKELY(f->is_known))
         return f;
-    if (tn__run_fd_is_ours(fd) && fd >= ours_base &&
+    if (tn__run_fd_is_ours(fd) &&
         (fd == tn__run_hub.loop.ep || fd == tn__run_hub.loop.wake_fd))
         return NULL;
     kind = tn__fd_kind_of(fd);
@@ -364,7 +286,7 @@ static long replace(struct tn__run_call *c)
     if (r < 0 || tn__run_fd_is_ours(from))
         return -EBADF;
     if (tn__run_fd_is_ours(to)) {
-        r = make_way(to);
+        r = tn__run_make_way(to);
         if (r < 0)
             return r;
     }
@@ -384,17 +306,6 @@ long tn__run_dup3(struct tn__run_call *c)
     return c->a[0] == c->a[1] ? -EINVAL : replace(c);
 }
 
-/* The lowest descriptor of ours from `fd` on; UINT32_MAX: none. */
-static unsigned next_of_ours(unsigned fd)
-{
-    unsigned lowest = UINT32_MAX;
-
-    for (int i = 0; i < n_ours; i++)
-        if ((unsigned)ours[i] >= fd && (unsigned)ours[i] < lowest)
-            lowest = (unsigned)ours[i];
-    return lowest;
-}
-
 long tn__run_close_range(struct tn__run_call *c)
 {
     unsigned first = (unsigned)c->a[0], last = (unsigned)c->a[1];
@@ -403,9 +314,10 @@ long tn__run_close_range(struct tn__run_call *c)
     if (first > last || (c->a[2] & 4)) /* CLOSE_RANGE_CLOEXEC */
         return tn__run_kernel(c);
     for (unsigned fd = first; fd <= last && fd < (unsigned)fds_top; fd++)
-        tn__run_fd_forget((int)fd);
+        if (!tn__run_fd_is_ours((int)fd))
+            tn__run_fd_forget((int)fd);
     while (r == 0 && first <= last) {
-        unsigned stop = next_of_ours(first);
+        unsigned stop = tn__run_next_of_ours(first);
 
         if (stop > first)
             r = tn__raw3(SYS_close_range, first,

@@ -161,20 +161,24 @@ static long take_now(struct tn__run_call *c, tn__run_set set)
     return info.si_signo;
 }
 
-/* A descriptor that becomes readable when a signal of the set is pending in the
- * kernel: one that every green thread blocks. */
+/* Until a signal of the set may be pending in the kernel: one that every green
+ * thread blocks. There is a descriptor for that; who can have none looks again
+ * and again. -EAGAIN at the deadline. */
 static long wait_for(tn__run_set set, tn_time deadline)
 {
-    long fd = tn__run_fd_hide(
-        tn__raw4(SYS_signalfd4, -1, (long)&set, sizeof set, 02004000));
-    long r;
+    enum { LOOK_NS = 5000000 };
+    tn_time until;
+    long r = tn__run_fd_wait_own(
+        tn__raw4(SYS_signalfd4, -1, (long)&set, sizeof set, 02004000),
+        deadline, "sigwait");
 
-    if (fd < 0)
-        return fd;
-    r = tn__run_wait_fd((int)fd, 1 /* POLLIN */, deadline, "sigwait");
-    tn__run_fd_forget((int)fd);
-    tn__sys_close((int)fd);
-    return r == 0 ? -EAGAIN : r;
+    if (r == -EBADF)
+        return 0;
+    if (r != -EMFILE)
+        return r == 0 ? -EAGAIN : r;
+    until = tn__clock_after(tn__clock_now(), LOOK_NS);
+    r = tn__run_sleep_until(until < deadline ? until : deadline, "sigwait");
+    return r == 0 && until >= deadline ? -EAGAIN : r;
 }
 
 long tn__run_rt_sigtimedwait(struct tn__run_call *c)

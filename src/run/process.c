@@ -2,7 +2,6 @@
 /* run/process.c - processes: exec, exit, and waiting for children. */
 #include "run/run.h"
 
-#include <poll.h>
 #include <sys/wait.h>
 
 /* What is pending for this thread stays so over exec(): the kernel gets it,
@@ -82,14 +81,12 @@ long tn__run_exit_group(struct tn__run_call *c)
 /* Until this child may have ended. 0 or a negative errno. */
 static long wait_for_pid(int pid)
 {
-    long fd = tn__run_fd_hide(tn__raw3(SYS_pidfd_open, pid, 0, 0));
     long r;
 
-    if (fd < 0)
-        return fd;
-    r = tn__run_wait_fd((int)fd, POLLIN, TN_FOREVER, "wait");
-    tn__run_fd_forget((int)fd);
-    tn__sys_close((int)fd);
+    do
+        r = tn__run_fd_wait_own(tn__raw3(SYS_pidfd_open, pid, 0, 0),
+                                TN_FOREVER, "wait");
+    while (r == -EBADF);
     return r < 0 ? r : 0;
 }
 
@@ -120,7 +117,7 @@ static long wait4_for(struct tn__run_call *c)
             return wait_on_helper(c, 2);
         r = wait_for_pid(pid);
         if (r < 0)
-            return r;
+            return r == -EMFILE ? wait_on_helper(c, 2) : r;
     }
 }
 
@@ -143,7 +140,7 @@ static long waitid_for(struct tn__run_call *c)
             return r;
         r = wait_for_pid((int)c->a[1]);
         if (r < 0)
-            return r;
+            return r == -EMFILE ? wait_on_helper(c, 3) : r;
     }
 }
 

@@ -32,6 +32,7 @@
 enum {
     TN__RUN_TID_MIN = 0x400000,    /* above every pid, within FUTEX_TID_MASK, */
     TN__RUN_TID_MAX = 0xffffffe,   /* and within what a clock's number holds */
+    TN__RUN_FDS_MAX = 1 << 20,     /* descriptors that we can know */
     TN__RUN_CALLS = 512,           /* system call numbers we have a table for */
     TN__RUN_SIGNALS = 64,
     TN__RUN_LAST_STACK = 16384,    /* with a signal frame on it */
@@ -569,19 +570,31 @@ static inline tn_time tn__run_fd_deadline(struct tn__run_call *c,
 }
 /* A descriptor may have come from another process. */
 void tn__run_fd_received(void);
-/* Move a descriptor of ours out of the program's way; passes errors on. */
-long tn__run_fd_hide(long fd);
-bool tn__run_fd_is_ours(int fd);
 /* It is being closed: forget it and wake who waits on it. Before the close. */
 void tn__run_fd_forget(int fd);
-/* tn__sys_close() was asked to close it. */
-void tn__run_fd_disown(int fd);
-/* Close the engine's descriptors. */
-void tn__run_fds_drop(void);
 /* 0, or a negative errno: there is no loop. */
 int tn__run_fds_in_child(void);
 /* A child is about to be forked, which shares what is open. */
 void tn__run_fds_shared(void);
+
+/* ---- ours.c ---- */
+void tn__run_ours_init(void);
+/* Move a descriptor of ours out of the program's way; passes errors on. */
+long tn__run_fd_hide(long fd);
+bool tn__run_fd_is_ours(int fd);
+/* The lowest of ours from `fd` on; UINT32_MAX: none. */
+unsigned tn__run_next_of_ours(unsigned fd);
+/* tn__sys_close() was asked to close it. */
+void tn__run_fd_disown(int fd);
+/* Wait, as tn__run_wait_fd(), until this new one is readable, and close it.
+ * -EMFILE: there is none, or no room to hide it. -EBADF: the program has wanted
+ * its number, begin anew. */
+long tn__run_fd_wait_own(long fd, tn_time deadline, const char *what);
+/* The program wants this number, and it is ours: it may have it then. */
+long tn__run_make_way(int fd);
+/* Close the engine's descriptors. */
+void tn__run_fds_drop(void);
+void tn__run_ours_in_child(void);
 
 /* ---- disk.c ---- */
 /* What a file is on: TN__RUN_DISK_*. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/run/programs/descriptors.c - descriptors that are closed, replaced and
- * reused, under a waiter too. With an argument: also what differs from native
- * threads, where a thread that waits does not learn that its descriptor was
- * closed. */
+ * reused, under a waiter too, and waits that need none. With an argument: also
+ * what differs from native threads, where a thread that waits does not learn
+ * that its descriptor was closed. */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "support.h"
 
@@ -190,9 +191,119 @@ static void test_many_waiters(void)
     close_pair();
 }
 
+/* ---- waits for which the engine needs descriptors ---- */
+
+enum { WAITERS = 100 };
+
+static int hold[2]; /* children end when nobody can write to it */
+
+static pid_t hanging_child(void)
+{
+    pid_t pid = fork();
+    char c;
+
+    CHECK(pid >= 0);
+    if (pid > 0)
+        return pid;
+    close(hold[1]);
+    while (read(hold[0], &c, 1) > 0)
+        ;
+    _exit(3);
+}
+
+static void *wait_child(void *arg)
+{
+    int status = 0;
+    pid_t pid = (pid_t)(intptr_t)arg;
+
+    return (void *)(intptr_t)(waitpid(pid, &status, 0) == pid &&
+                              WEXITSTATUS(status) == 3);
+}
+
+static void *wait_signal(void *arg)
+{
+    const struct timespec limit = {20, 0};
+
+    return (void *)(intptr_t)sigtimedwait(arg, NULL, &limit);
+}
+
+static void start_waiters(pthread_t *t, int n, sigset_t *set)
+{
+    CHECK(pipe(hold) == 0);
+    for (int i = 0; i < n; i++)
+        t[i] = start(wait_child, (void *)(intptr_t)hanging_child());
+    t[n] = start(wait_signal, set);
+    nap_ms(20);
+}
+
+static void end_waiters(const char *what, pthread_t *t, int n)
+{
+    int good = 0;
+
+    close(hold[1]);
+    for (int i = 0; i < n; i++)
+        good += (int)(intptr_t)join(t[i]);
+    kill(getpid(), SIGUSR1);
+    printf("%s: %d of %d, signal %d\n", what, good, n,
+           (intptr_t)join(t[n]) == SIGUSR1);
+    close(hold[0]);
+}
+
+/* Whatever the program does with numbers that it has not got from open(). */
+static void test_waits(sigset_t *set)
+{
+    pthread_t t[WAITERS + 1];
+    struct rlimit limit;
+    int fd;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    start_waiters(t, WAITERS, set);
+    fd = dup(0);
+    printf("waits: the next is %d\n", fd - hold[1]);
+    for (fd = hold[1] + 1; fd < 1000; fd++)
+        close(fd);
+    CHECK(syscall(SYS_close_range, 1000u, ~0u, 0) == 0);
+    end_waiters("waits, and all others closed", t, WAITERS);
+    start_waiters(t, WAITERS, set);
+    for (fd = 100; fd < 4300 && fd < (int)limit.rlim_cur; fd++)
+        CHECK(dup2(0, fd) == fd);
+    nap_ms(5);
+    end_waiters("waits, and all numbers taken", t, WAITERS);
+    CHECK(syscall(SYS_close_range, 100u, ~0u, 0) == 0);
+}
+
+/* In a child: the limit does not come back. */
+static void test_waits_without_descriptors(sigset_t *set)
+{
+    struct rlimit limit = {64, 64};
+    pthread_t t[3];
+    int status;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0 && pipe(hold) == 0);
+        for (int i = 0; i < 2; i++)
+            t[i] = start(wait_child, (void *)(intptr_t)hanging_child());
+        while (dup(0) >= 0)
+            ;
+        t[2] = start(wait_signal, set);
+        nap_ms(20);
+        end_waiters("waits without a descriptor", t, 2);
+        exit(0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(int argc, char **argv)
 {
+    sigset_t set;
+
     (void)argv;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     if (argc > 1) {
         test_close_under_a_waiter();
@@ -202,5 +313,7 @@ int main(int argc, char **argv)
     test_nonblock();
     test_many_waiters();
     test_sweep();
+    test_waits(&set);
+    test_waits_without_descriptors(&set);
     return 0;
 }

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* run/ours.c - the engine's own descriptors, among the program's.
+ *
+ * They live near the end of the table, where few programs go, and are denied:
+ * closing one is EBADF. When the program wants the very number (dup2), that of
+ * the loop moves, and a wait on one that it needs begins anew with another.
+ * Where there is no room up there a wait goes without (tn__run_fd_wait_own()):
+ * below, the program would count its descriptors from other numbers. */
+#include "run/run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+enum {
+    HIGH = 4096, /* a higher number would cost kernel memory */
+    ROOM = 64    /* below the limit */
+};
+
+static uint64_t ours[TN__RUN_FDS_MAX / 64]; /* a bit for each */
+static unsigned first = TN__RUN_FDS_MAX; /* none is below, */
+static unsigned end;                     /* nor from here on */
+static long base;                        /* where they are wanted */
+
+void tn__run_ours_init(void)
+{
+    struct rlimit limit = {0, 0};
+
+    tn__raw3(SYS_getrlimit, RLIMIT_NOFILE, (long)&limit, 0);
+    base = limit.rlim_cur > HIGH ? HIGH : (long)limit.rlim_cur;
+    base = base > 2L * ROOM ? base - ROOM : 3;
+}
+
+bool tn__run_fd_is_ours(int fd)
+{
+    return (unsigned)fd >= first && (unsigned)fd < end &&
+           (ours[fd / 64] >> fd % 64 & 1);
+}
+
+static void own(int fd)
+{
+    if ((unsigned)fd >= TN__RUN_FDS_MAX)
+        return;
+    ours[fd / 64] |= UINT64_C(1) << fd % 64;
+    if ((unsigned)fd < first)
+        first = (unsigned)fd;
+    if ((unsigned)fd >= end)
+        end = (unsigned)fd + 1;
+}
+
+void tn__run_fd_disown(int fd)
+{
+    if (tn__run_fd_is_ours(fd))
+        ours[fd / 64] &= ~(UINT64_C(1) << fd % 64);
+}
+
+unsigned tn__run_next_of_ours(unsigned fd)
+{
+    for (fd = fd < first ? first : fd; fd < end; fd++)
+        if (tn__run_fd_is_ours((int)fd))
+            return fd;
+    return UINT32_MAX;
+}
+
+/* To a number where it is out of the way; or an error. */
+static long move_up(long fd)
+{
+    long high = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
+
+    if (high >= TN__RUN_FDS_MAX) {
+        tn__raw1(SYS_close, high);
+        high = -EMFILE;
+    }
+    if (high >= 0) {
+        tn__raw1(SYS_close, fd);
+        own((int)high);
+    }
+    return high;
+}
+
+long tn__run_fd_hide(long fd)
+{
+    long high = fd < 0 ? fd : move_up(fd);
+
+    if (high >= 0 || fd < 0)
+        return high;
+    own((int)fd);
+    return fd;
+}
+
+long tn__run_fd_wait_own(long fd, tn_time deadline, const char *what)
+{
+    long high = fd < 0 ? fd : move_up(fd), r;
+
+    if (high < 0) {
+        if (fd >= 0)
+            tn__raw1(SYS_close, fd);
+        return -EMFILE;
+    }
+    r = tn__run_wait_fd((int)high, POLLIN, deadline, what);
+    if (r == -EBADF)
+        return r; /* the number is the program's by now */
+    tn__run_fd_forget((int)high);
+    tn__sys_close((int)high);
+    return r;
+}
+
+void tn__run_fds_drop(void)
+{
+    for (unsigned fd; (fd = tn__run_next_of_ours(0)) != UINT32_MAX;)
+        tn__sys_close((int)fd);
+    first = TN__RUN_FDS_MAX;
+    end = 0;
+}
+
+void tn__run_ours_in_child(void)
+{
+    const struct tn__loop *l = &tn__run_hub.loop;
+
+    for (unsigned fd = 0; (fd = tn__run_next_of_ours(fd)) != UINT32_MAX; fd++)
+        if ((int)fd != l->ep && (int)fd != l->wake_fd)
+            tn__sys_close((int)fd); /* of one who waited on it */
+}
+
+long tn__run_make_way(int fd)
+{
+    struct tn__loop *l = &tn__run_hub.loop;
+    int *user = fd == l->ep ? &l->ep : fd == l->wake_fd ? &l->wake_fd : NULL;
+    long moved;
+
+    if (tn__run_inspect_give_up(fd))
+        return 0;
+    if (user) {
+        moved = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
+        if (moved < 0)
+            return moved;
+        own((int)moved);
+        *user = (int)moved;
+    }
+    tn__run_fd_forget(fd); /* who waits on it does so anew */
+    tn__run_fd_disown(fd);
+    if (user)
+        tn__run_offload_settle();
+    return 0;
+}
