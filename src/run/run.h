@@ -98,6 +98,7 @@ struct tn__run_green {
     tn__run_set wait_set;     /* what it waits for in rt_sigtimedwait() */
     int raised, raised_code;  /* the signal that we raise for it, and its
                                * si_code; 0: none */
+    bool is_raised_last;      /* and who raises it looks for others then */
     unsigned handlers;        /* that have run since its call began: those
                                * without SA_RESTART, and 1 << 16 for each
                                * that had it */

@@ -198,9 +198,12 @@ void tn__run_unblock(void)
     tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof mask);
 }
 
-/* Call the program's handler, with `green`'s mask as if the kernel kept it. */
-static void handle(struct tn__run_green *green, siginfo_t *info,
-                   ucontext_t *uc)
+/* Call the program's handler, with `green`'s mask as if the kernel kept it, and
+ * the handlers of what has come meanwhile on top of what the frame leads back
+ * to; unless that is deliver(), which is about to look itself, and then without
+ * a frame more for each of many. */
+static void handle(struct tn__run_green *green, siginfo_t *info, ucontext_t *uc,
+                   bool is_looked_after)
 {
     int sig = info->si_signo;
     struct tn__run_action *action = tn__run_action_of(sig);
@@ -229,8 +232,10 @@ static void handle(struct tn__run_green *green, siginfo_t *info,
     green->handlers = handlers; /* not those that ran in the handler's calls */
     green->stopped = stopped;
     tn__run_mask_set(green, *uc_mask);
-    tn__run_leave();
-    tn__run_begin();
+    if (!is_looked_after) {
+        tn__run_leave();
+        tn__run_begin();
+    }
     tn__run_frame_settle(green, uc);
 }
 
@@ -247,13 +252,15 @@ static void raise_here(int sig, siginfo_t *info)
 }
 
 /* Raise it for the one that runs. */
-static void raise_again(struct tn__run_green *green, siginfo_t *info)
+static void raise_again(struct tn__run_green *green, siginfo_t *info,
+                        bool is_last)
 {
     void *vectors = green->g.carry.vectors;
     int sig = info->si_signo;
 
     green->raised = sig;
     green->raised_code = info->si_code;
+    green->is_raised_last = is_last;
     green->g.carry.vectors = NULL; /* the handler may leave by a jump */
     raise_here(sig, info);
     green->g.carry.vectors = vectors;
@@ -306,9 +313,9 @@ static void deliver(struct tn__run_green *green, int arrived,
         if (!tn__run_signal_take(green, tn__run_bit(batch[n]), &info))
             continue;
         if (uc && n == 0 && info.si_signo == arrived)
-            handle(green, &info, uc);
+            handle(green, &info, uc, false);
         else
-            raise_again(green, &info);
+            raise_again(green, &info, n == 0);
         if (green->mask != mask)
             break; /* a handler has said so */
     }
@@ -437,13 +444,13 @@ bool tn__run_on_signal(int sig, siginfo_t *info, void *context)
         handle_native(sig, info, context);
     } else if (is_raised(self, info)) {
         self->raised = 0;
-        handle(self, info, uc);
+        handle(self, info, uc, self->is_raised_last);
     } else if (tn__run_is_inside()) {
         record(info);
         keep_awake(uc);
     } else if (tn__run_is_fault(sig, info)) {
         tn__run_begin();
-        handle(self, info, uc);
+        handle(self, info, uc, false);
         tn__run_go_back(self, uc);
     } else {
         arrive(self, info, uc);

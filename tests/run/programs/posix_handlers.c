@@ -119,11 +119,51 @@ static void test_alternate(void)
         join(start(alternate, NULL));
 }
 
+/* ---- many at once on a small stack ---- */
+
+enum { MANY = 100 };
+
+static int n_counted;
+
+static void count(int sig)
+{
+    n_counted += sig == SIGRTMIN + 3;
+}
+
+static void *take_many(void *arg)
+{
+    struct sigaction a = {.sa_handler = count};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    CHECK(sigaction(SIGRTMIN + 3, &a, NULL) == 0);
+    for (int i = 0; i < MANY; i++)
+        CHECK(pthread_kill(pthread_self(), SIGRTMIN + 3) == 0);
+    CHECK(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
+    return arg;
+}
+
+static void test_many(void)
+{
+    pthread_attr_t attr;
+    pthread_t t;
+
+    CHECK(pthread_attr_init(&attr) == 0);
+    CHECK(pthread_attr_setstacksize(&attr, 64 * 1024) == 0);
+    CHECK(pthread_create(&t, &attr, take_many, NULL) == 0);
+    join(t);
+    pthread_attr_destroy(&attr);
+    printf("%d of %d handled\n", n_counted, MANY);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     CHECK(pipe(fds) == 0);
     test_jumps();
     test_alternate();
+    test_many();
     return 0;
 }
