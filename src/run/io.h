@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* run/io.h - what the two files of reads and writes share: io.c, and message.c
+ * for those of sockets. */
+#ifndef TN_RUN_IO_H
+#define TN_RUN_IO_H
+
+#include "run/run.h"
+
+struct iovec;
+
+/* What the program is told when a wait of the hub ended without a result. */
+static inline long tn__io_plain(long r)
+{
+    if (r == -ECANCELED)
+        return -EINTR;
+    return r == -ETIME ? -EAGAIN : r;
+}
+
+/* The entry of a descriptor on which a call has to wait here; NULL: let the
+ * kernel do the call. */
+static inline struct tn__run_fd *tn__io_blocking(long fd)
+{
+    struct tn__run_fd *f = tn__run_fd_get((int)fd);
+
+    if (!f || f->is_file || tn__run_fd_is_nonblock((int)fd, f))
+        return NULL;
+    return f;
+}
+
+static inline long tn__io_in(struct tn__run_call *c, struct tn__op *op,
+                             const struct tn__run_fd *f, const char *what)
+{
+    tn_time deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
+
+    return tn__io_plain(tn__run_io(c, op, deadline, what));
+}
+
+static inline long tn__io_out(struct tn__run_call *c, struct tn__op *op,
+                              const struct tn__run_fd *f, const char *what)
+{
+    tn_time deadline = tn__run_fd_deadline(c, f, TN__RUN_OUT);
+
+    return tn__io_plain(tn__run_io(c, op, deadline, what));
+}
+
+/* The kernel makes the call as it stands, and knows when it is done. */
+long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f);
+/* Go on with an operation that has a buffer, until all is written. `done` is
+ * what was written already, or an error. */
+long tn__io_write_rest(struct tn__run_call *c, struct tn__op *op,
+                       const struct tn__run_fd *f, long done,
+                       const char *what);
+/* The rest of a vector of which `done` bytes are written, piece by piece. */
+long tn__io_write_pieces(struct tn__run_call *c, struct tn__op *op,
+                         const struct tn__run_fd *f, const struct iovec *iov,
+                         size_t n, long done);
+
+static inline long tn__io_write(struct tn__run_call *c, struct tn__op *op,
+                                const struct tn__run_fd *f, const char *what)
+{
+    long r = tn__io_out(c, op, f, what);
+
+    return TN_LIKELY(r == (long)op->len)
+               ? r
+               : tn__io_write_rest(c, op, f, r, what);
+}
+
+#endif /* TN_RUN_IO_H */
