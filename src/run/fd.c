@@ -25,6 +25,7 @@ enum { FDS_MAX = TN__RUN_FDS_MAX };
 
 static struct tn__run_fd *fds; /* FDS_MAX of them, mostly untouched */
 static int fds_top;            /* none is known from here on */
+static int fds_end;            /* none was open when this was looked for */
 static uint32_t changes = 1;   /* of O_NONBLOCK, on unknown descriptors */
 static bool has_duplicates;
 static bool has_timeouts;      /* a socket of ours may have one, or a low
@@ -43,8 +44,8 @@ static int number_of(const char *name)
     return n;
 }
 
-/* Mark what was open before us: others may share it. */
-static void find_foreign(void)
+/* Call `fn` for each descriptor that is open. */
+static void each_open(void (*fn)(int fd))
 {
     struct entry {
         uint64_t inode, offset;
@@ -65,11 +66,17 @@ static void find_foreign(void)
             e = (void *)(buf + at);
             fd = number_of(e->name);
             if (fd >= 0 && fd != dir && fd < FDS_MAX)
-                fds[fd].is_foreign = true;
+                fn(fd);
         }
     }
     if (dir >= 0)
         tn__raw1(SYS_close, dir);
+}
+
+/* It was open before us: others may share it. */
+static void mark_foreign(int fd)
+{
+    fds[fd].is_foreign = true;
 }
 
 int tn__run_fds_init(void)
@@ -78,11 +85,24 @@ int tn__run_fds_init(void)
     fds = tn__sys_map((size_t)FDS_MAX * sizeof *fds);
     if (!fds)
         return -ENOMEM;
-    find_foreign();
+    each_open(mark_foreign);
     return 0;
 }
 
 /* ---- children ---- */
+
+static void note_end(int fd)
+{
+    if (fd >= fds_end && !tn__run_fd_is_ours(fd))
+        fds_end = fd + 1;
+}
+
+int tn__run_fds_end(void)
+{
+    fds_end = fds_top;
+    each_open(note_end);
+    return fds_end;
+}
 
 void tn__run_fds_shared(void)
 {

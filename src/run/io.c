@@ -11,6 +11,7 @@
  * that count, as in Linux. */
 #include "run/io.h"
 
+#include <limits.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
@@ -54,13 +55,29 @@ long tn__run_read(struct tn__run_call *c)
     return f ? read_in(c, &op, f, "read") : tn__run_file_io(c);
 }
 
+/* The vector of a call can be read; what is wrong with it the kernel says. */
+static bool has_vector(const struct tn__run_call *c)
+{
+    const struct iovec *iov = (const void *)c->a[1];
+    struct iovec one;
+
+    if ((unsigned long)c->a[2] > IOV_MAX)
+        return false;
+    for (long i = 0; i < c->a[2]; i++)
+        if (tn__run_copy(&one, &iov[i], sizeof one) < 0)
+            return false;
+    return true;
+}
+
 long tn__run_readv(struct tn__run_call *c)
 {
     struct tn__run_fd *f = tn__io_blocking(c->a[0]);
     struct tn__op op = {.code = TN__OP_READV, .fd = (int)c->a[0],
                         .iov = (void *)c->a[1], .len = (size_t)c->a[2]};
 
-    return f ? read_in(c, &op, f, "readv") : tn__run_file_io(c);
+    if (!f)
+        return tn__run_file_io(c);
+    return has_vector(c) ? read_in(c, &op, f, "readv") : tn__run_kernel(c);
 }
 
 long tn__io_write_rest(struct tn__run_call *c, struct tn__op *op,
@@ -130,6 +147,8 @@ long tn__run_writev(struct tn__run_call *c)
 
     if (!f)
         return tn__run_file_io(c);
+    if (!has_vector(c))
+        return tn__run_kernel(c);
     if (TN_UNLIKELY(tn__run_device_write(c, f, &r)))
         return r;
     r = tn__io_out(c, &op, f, "writev");

@@ -335,7 +335,7 @@ tn__run_fn tn__run_rt_sigqueueinfo, tn__run_signalfd;
 tn__run_fn tn__run_timer_create, tn__run_timer_delete;
 /* sleep.c */
 tn__run_fn tn__run_nanosleep, tn__run_clock_nanosleep;
-/* wait.c */
+/* wait.c, select.c */
 tn__run_fn tn__run_poll, tn__run_ppoll, tn__run_select, tn__run_pselect6;
 tn__run_fn tn__run_epoll_wait, tn__run_epoll_pwait2;
 /* io.c, message.c, connect.c */
@@ -514,6 +514,19 @@ long tn__run_sleep_until(tn_time deadline, const char *what);
 /* ---- wait.c ---- */
 /* Wait until `fd` has `events`. revents, 0 (deadline) or -EINTR. */
 long tn__run_wait_fd(int fd, int events, tn_time deadline, const char *what);
+struct pollfd;
+/* Does the caller look for what poll() has just found? */
+typedef bool tn__run_found(const struct pollfd *fds, size_t n);
+/* As poll(), until one is found (NULL: of whatever events). */
+long tn__run_poll_all(struct pollfd *fds, size_t n, tn_time deadline,
+                      tn__run_found *is_found);
+/* Let c->deadline be the end of this span (NULL: never), if it is new. 0,
+ * -EINVAL, -EFAULT. */
+int tn__run_keep_deadline(struct tn__run_call *c, const struct timespec *t);
+/* What is left until then. */
+struct timespec tn__run_rest_of(tn_time deadline);
+/* select() and others tell the program, if they can: it may be constant. */
+void tn__run_tell_rest(const struct tn__run_call *c, struct timespec *given);
 /* The mask of ppoll() and others: for the time of this call. */
 int tn__run_mask_borrow(const tn__run_set *mask, size_t bytes);
 void tn__run_mask_give_back(long result);
@@ -577,6 +590,8 @@ void tn__run_fd_forget(int fd);
 int tn__run_fds_in_child(void);
 /* A child is about to be forked, which shares what is open. */
 void tn__run_fds_shared(void);
+/* One more than the last descriptor of the program that is open. */
+int tn__run_fds_end(void);
 
 /* ---- ours.c ---- */
 void tn__run_ours_init(void);

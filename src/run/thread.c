@@ -139,9 +139,9 @@ static void set_up(struct tn__run_green *green, const struct request *q,
     if (q->flags & CLONE_CHILD_CLEARTID)
         green->clear_tid = (uint32_t *)q->child_tid;
     if (q->flags & CLONE_CHILD_SETTID)
-        *q->child_tid = green->tid;
+        tn__run_copy(q->child_tid, &green->tid, sizeof green->tid);
     if (q->flags & CLONE_PARENT_SETTID)
-        *q->parent_tid = green->tid;
+        tn__run_copy(q->parent_tid, &green->tid, sizeof green->tid);
 }
 
 /* The rounding and the traps of the caller. They begin a context (switch.S).
@@ -209,18 +209,24 @@ long tn__run_clone(struct tn__run_call *c)
 
 long tn__run_clone3(struct tn__run_call *c)
 {
-    const struct clone3_args *args = (const void *)c->a[0];
-    struct request q = {.flags = args->flags,
-                        .top = (long)(args->stack + args->stack_size),
-                        .parent_tid = (int *)args->parent_tid,
-                        .child_tid = (int *)args->child_tid,
-                        .tls = (long)args->tls};
+    enum { LARGEST = 4096 };
+    struct clone3_args args;
+    struct request q;
 
-    if (c->a[1] < (long)sizeof *args)
+    if ((size_t)c->a[1] > LARGEST)
+        return -E2BIG;
+    if ((size_t)c->a[1] < sizeof args)
         return -EINVAL;
+    if (tn__run_copy(&args, (const void *)c->a[0], sizeof args) < 0)
+        return -EFAULT;
+    q = (struct request){.flags = args.flags,
+                         .top = (long)(args.stack + args.stack_size),
+                         .parent_tid = (int *)args.parent_tid,
+                         .child_tid = (int *)args.child_tid,
+                         .tls = (long)args.tls};
     if (!(q.flags & CLONE_THREAD))
         return make_process(c, q.flags);
-    if (!(q.flags & CLONE_VM) || !args->stack || !c->regs)
+    if (!(q.flags & CLONE_VM) || !args.stack || !c->regs)
         return -EINVAL;
     return make(&q, c);
 }
