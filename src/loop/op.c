@@ -187,7 +187,7 @@ static long transfer(const struct tn__op *op, struct tn__fd *f)
         return by_socket(op);
     case TN__KIND_NOWAIT:
         r = by_nowait(op);
-        if (r != -EOPNOTSUPP && r != -ENOSYS && r != -EINVAL)
+        if (r != -EOPNOTSUPP && r != -ENOSYS)
             return r;
         if (is_known)
             f->kind = TN__KIND_POLL;
