@@ -96,8 +96,8 @@ struct tn__run_green {
     tn__run_set restore_mask;
     tn__run_set pending;      /* signals on its list */
     tn__run_set wait_set;     /* what it waits for in rt_sigtimedwait() */
-    int raised, raised_code;  /* the signal that we raise for it, and its
-                               * si_code; 0: none */
+    int raised;               /* the signal that we raise for it; 0: none */
+    uint64_t raised_end;      /* what its siginfo has where its mark is */
     bool is_raised_last;      /* and who raises it looks for others then */
     unsigned handlers;        /* that have run since its call began: those
                                * without SA_RESTART, and 1 << 16 for each
@@ -313,9 +313,8 @@ tn__run_fn tn__run_cpu_sleep;
 tn__run_fn tn__run_sched_getaffinity, tn__run_sched_setaffinity;
 tn__run_fn tn__run_sched_getparam, tn__run_sched_setparam;
 tn__run_fn tn__run_sched_getscheduler, tn__run_sched_setscheduler;
-tn__run_fn tn__run_sched_getattr, tn__run_sched_setattr;
-tn__run_fn tn__run_sched_rr_get_interval;
-tn__run_fn tn__run_getpriority, tn__run_setpriority;
+tn__run_fn tn__run_sched_getattr, tn__run_sched_setattr, tn__run_setpriority;
+tn__run_fn tn__run_sched_rr_get_interval, tn__run_getpriority;
 /* futex.c */
 tn__run_fn tn__run_futex;
 /* waitv.c */
@@ -328,9 +327,8 @@ tn__run_fn tn__run_wait4, tn__run_waitid;
 tn__run_fn tn__run_rt_sigaction, tn__run_rt_sigprocmask, tn__run_rt_sigreturn;
 tn__run_fn tn__run_rt_sigpending, tn__run_rt_sigsuspend;
 tn__run_fn tn__run_rt_sigtimedwait, tn__run_sigaltstack, tn__run_pause;
-tn__run_fn tn__run_kill, tn__run_tgkill, tn__run_tkill;
-tn__run_fn tn__run_rt_tgsigqueueinfo;
-tn__run_fn tn__run_rt_sigqueueinfo, tn__run_signalfd;
+tn__run_fn tn__run_kill, tn__run_tgkill, tn__run_tkill, tn__run_signalfd;
+tn__run_fn tn__run_rt_tgsigqueueinfo, tn__run_rt_sigqueueinfo;
 /* timers.c */
 tn__run_fn tn__run_timer_create, tn__run_timer_delete;
 /* sleep.c */
@@ -351,8 +349,7 @@ tn__run_fn tn__run_io_submit, tn__run_uring_setup, tn__run_uring_register;
 tn__run_fn tn__run_uring_enter, tn__run_credentials, tn__run_namespaces;
 tn__run_fn tn__run_file_ask;
 /* paths.c, device.c */
-tn__run_fn tn__run_path, tn__run_device;
-tn__run_fn tn__run_identity, tn__run_alone;
+tn__run_fn tn__run_path, tn__run_device, tn__run_identity, tn__run_alone;
 /* splice.c, ipc.c, fifo.c */
 tn__run_fn tn__run_splice, tn__run_tee, tn__run_vmsplice;
 tn__run_fn tn__run_msgrcv, tn__run_msgsnd, tn__run_semop, tn__run_semtimedop;
@@ -483,7 +480,7 @@ bool tn__run_is_on_altstack(const struct tn__run_green *green);
 /* Load the alternate stack of the one that runs, if need be. */
 void tn__run_altstack_load(struct tn__run_green *green);
 
-/* timers.c: the green thread that a timer's signal is for; 0: the process. */
+/* timers.c: whose the signal of a timer is. 0: the process's; -1: nobody's. */
 int tn__run_timer_target(const siginfo_t *info);
 void tn__run_timers_in_child(void);
 

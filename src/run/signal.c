@@ -25,6 +25,13 @@
 #include "run/patch.h"
 
 enum { BATCH = 24 };
+#define RAISED 0x7261697300000000ul /* and the green thread's number */
+
+/* At the end of what the kernel hands on, where pending.c has another mark. */
+struct marked {
+    char of_kernel[40];
+    uint64_t end;
+};
 
 /* Of those that were pending a child has none. */
 void tn__run_signals_in_child(void)
@@ -239,6 +246,16 @@ static void handle(struct tn__run_green *green, siginfo_t *info, ucontext_t *uc,
     tn__run_frame_settle(green, uc);
 }
 
+/* Another one of that number may come first, of a timer of another thread: so
+ * ours bears a mark, and `raised_end` has what was there. */
+static void mark(struct tn__run_green *green, siginfo_t *info)
+{
+    struct marked *m = (void *)info;
+
+    green->raised_end = m->end;
+    m->end = RAISED | (uint32_t)green->tid;
+}
+
 /* To the kernel thread that we are on, and at once. All but the first block it
  * otherwise; the frame of its handler puts the mask back. */
 static void raise_here(int sig, siginfo_t *info)
@@ -259,8 +276,8 @@ static void raise_again(struct tn__run_green *green, siginfo_t *info,
     int sig = info->si_signo;
 
     green->raised = sig;
-    green->raised_code = info->si_code;
     green->is_raised_last = is_last;
+    mark(green, info);
     green->g.carry.vectors = NULL; /* the handler may leave by a jump */
     raise_here(sig, info);
     green->g.carry.vectors = vectors;
@@ -388,11 +405,16 @@ static void keep_awake(ucontext_t *uc)
 }
 
 /* Is it the one that we have raised for `green`? Others may come first, and be
- * handled on top of it. */
-static bool is_raised(const struct tn__run_green *green, const siginfo_t *info)
+ * handled on top of it. Then it is as it was. */
+static bool is_raised(const struct tn__run_green *green, siginfo_t *info)
 {
-    return green->raised == info->si_signo &&
-           green->raised_code == info->si_code;
+    struct marked *m = (void *)info;
+
+    if (green->raised != info->si_signo ||
+        m->end != (RAISED | (uint32_t)green->tid))
+        return false;
+    m->end = green->raised_end;
+    return true;
 }
 
 /* In a child of the program, before its handlers are the kernel's again. */

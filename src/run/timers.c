@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* run/timers.c - timers of the kernel whose signal is for one thread.
  *
- * The kernel can only send it to its own thread, which is all of ours. Its
- * siginfo has the timer's number, and the table here says whose that is. libc's
- * SIGEV_THREAD is built on this. */
+ * The kernel can only send it to a thread of its own. So it sends it to the
+ * process, where each of our kernel threads finds it. Its siginfo has the
+ * timer's number, and the table here says whose that is; of one that is not
+ * there the timer was deleted, and its signal with it. libc's SIGEV_THREAD is
+ * built on this.
+ *
+ * The kernel gives numbers that were not used for long: they grow with every
+ * timer, and the table must not. So it is a hash table of those there are. */
 #include "run/run.h"
 
-enum { SIGEV_TO_THREAD = 4, IN_FIRST = 4096 };
+enum { SIGEV_TO_THREAD = 4, IN_FIRST = 512 }; /* sizes are powers of 2 */
 
 /* The kernel's struct sigevent, as far as it is used. */
 struct event {
@@ -16,78 +21,121 @@ struct event {
     int rest[11];
 };
 
-static int *targets; /* tids by number of timer, 0: none; mapped; or NULL */
-static int n_targets;
+struct entry {
+    int id;  /* the number of the timer, and 1; 0: free */
+    int tid; /* whose it is; 0: the process's */
+};
+
+static struct entry *table; /* mapped; or NULL */
+static unsigned n_entries, n_timers;
 
 void tn__run_timers_in_child(void)
 {
-    for (int i = 0; i < n_targets; i++)
-        targets[i] = 0;
+    for (unsigned i = 0; i < n_entries; i++)
+        table[i].id = 0;
+    n_timers = 0;
 }
 
-static int grow(int id)
+/* Where it is, or would be. */
+static unsigned find(int id)
 {
-    int n = n_targets ? n_targets : IN_FIRST;
-    int *more;
+    unsigned i = (unsigned)id & (n_entries - 1);
 
-    while (n <= id)
-        n *= 2;
-    more = tn__sys_map((size_t)n * sizeof *more);
+    while (table[i].id && table[i].id != id + 1)
+        i = (i + 1) & (n_entries - 1);
+    return i;
+}
+
+static int grow(void)
+{
+    struct entry *before = table;
+    unsigned n = n_entries;
+    struct entry *more = tn__sys_map((n ? 2 * n : IN_FIRST) * sizeof *more);
+
     if (!more)
         return -ENOMEM;
-    for (int i = 0; i < n_targets; i++)
-        more[i] = targets[i];
-    if (targets)
-        tn__sys_unmap(targets, (size_t)n_targets * sizeof *targets);
-    targets = more;
-    n_targets = n;
+    table = more;
+    n_entries = n ? 2 * n : IN_FIRST;
+    for (unsigned i = 0; i < n; i++)
+        if (before[i].id)
+            table[find(before[i].id - 1)] = before[i];
+    if (before)
+        tn__sys_unmap(before, n * sizeof *before);
     return 0;
+}
+
+static int add(int id, int tid)
+{
+    if (2 * n_timers >= n_entries && grow() < 0)
+        return -ENOMEM;
+    table[find(id)] = (struct entry){id + 1, tid};
+    n_timers++;
+    return 0;
+}
+
+/* Those behind it may have had to go past it. */
+static void drop(int id)
+{
+    unsigned at = n_entries ? find(id) : 0, i = at;
+
+    if (!n_entries || !table[at].id)
+        return;
+    table[at].id = 0;
+    n_timers--;
+    while (table[i = (i + 1) & (n_entries - 1)].id) {
+        struct entry entry = table[i];
+
+        table[i].id = 0;
+        table[find(entry.id - 1)] = entry;
+    }
 }
 
 int tn__run_timer_target(const siginfo_t *info)
 {
-    int id = info->si_timerid;
+    unsigned i = n_entries ? find(info->si_timerid) : 0;
 
-    return id >= 0 && id < n_targets ? targets[id] : 0;
+    return n_entries && table[i].id ? table[i].tid : -1;
 }
 
-/* For the green thread `tid`. */
-static long create_for(struct tn__run_call *c, struct event event)
+/* With `event`, for the green thread `tid`; 0: the process. */
+static long create(struct tn__run_call *c, const struct event *event, int tid)
 {
-    int id, tid = event.tid;
-    long r;
+    long r = tn__raw3(SYS_timer_create, c->a[0], (long)event, c->a[2]);
+    int id;
 
-    event.tid = tn__run.pid;
-    r = tn__raw3(SYS_timer_create, c->a[0], (long)&event, c->a[2]);
     if (r < 0)
         return r;
     tn__run_copy(&id, (const void *)c->a[2], sizeof id);
-    if (id >= n_targets && grow(id) < 0) {
+    if (add(id, tid) < 0) {
         tn__raw1(SYS_timer_delete, id);
         return -EAGAIN;
     }
-    targets[id] = tid;
-    tn__run_action_watch(event.signo);
     return 0;
 }
 
 long tn__run_timer_create(struct tn__run_call *c)
 {
     struct event event;
+    long r;
 
     c->a[0] = tn__run_cpu_clock((int)c->a[0]);
-    if (!c->a[1] ||
-        tn__run_copy(&event, (const void *)c->a[1], sizeof event) < 0 ||
+    if (!c->a[1])
+        return create(c, NULL, 0);
+    if (tn__run_copy(&event, (const void *)c->a[1], sizeof event) < 0 ||
         !(event.notify & SIGEV_TO_THREAD) || !tn__run_find_tid(event.tid))
-        return tn__run_kernel(c);
-    return create_for(c, event);
+        return create(c, (const void *)c->a[1], 0);
+    event.notify &= ~SIGEV_TO_THREAD;
+    r = create(c, &event, event.tid);
+    if (r == 0)
+        tn__run_action_watch(event.signo);
+    return r;
 }
 
 long tn__run_timer_delete(struct tn__run_call *c)
 {
-    long r = tn__run_kernel(c), id = (int)c->a[0];
+    long r = tn__raw1(SYS_timer_delete, (int)c->a[0]);
 
-    if (r == 0 && id >= 0 && id < n_targets)
-        targets[id] = 0;
+    if (r == 0)
+        drop((int)c->a[0]);
     return r;
 }

@@ -55,6 +55,86 @@ static void burn(const volatile int *n, int least)
 
 /* ---- timers ---- */
 
+enum { OWNERS = 16, SHOTS = 100, MANY = 100000 };
+
+static __thread volatile int n_mine;
+
+static void count_mine(int sig)
+{
+    (void)sig;
+    n_mine++;
+}
+
+/* Each shot of its timer finds this thread, though others have theirs at the
+ * same moment and with the same signal; blocked or not. */
+static void *own_a_timer(void *arg)
+{
+    struct itimerspec in = {{0, 0}, {0, 1}};
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID,
+                         .sigev_signo = SIGRTMIN + 3};
+    long wrong = 0;
+    timer_t timer;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    e._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0);
+    for (int i = 0; i < SHOTS; i++) {
+        n_mine = 0;
+        in.it_value.tv_nsec = 1 + (i * 7 + (long)arg) % 10 * 150000;
+        CHECK(timer_settime(timer, 0, &in, NULL) == 0);
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        for (int k = 0; !n_mine && k < 2000; k++)
+            nap_ms(1);
+        pthread_sigmask(SIG_BLOCK, &set, NULL);
+        wrong += n_mine != 1;
+    }
+    CHECK(timer_delete(timer) == 0);
+    return (void *)wrong;
+}
+
+static void test_many_owners(void)
+{
+    pthread_t all[OWNERS];
+    long wrong = 0;
+
+    signal(SIGRTMIN + 3, count_mine);
+    for (int i = 0; i < OWNERS; i++)
+        all[i] = start(own_a_timer, (void *)(long)i);
+    for (int i = 0; i < OWNERS; i++)
+        wrong += (long)join(all[i]);
+    printf("timers of %d threads: %ld went astray\n", OWNERS, wrong);
+}
+
+static long resident_kib(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    CHECK(f && fscanf(f, "%*d %ld", &pages) == 1);
+    fclose(f);
+    return pages * 4;
+}
+
+/* The kernel counts them up: nothing may grow with the number. */
+static void test_many_timers(void)
+{
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID,
+                         .sigev_signo = SIGRTMIN + 3};
+    long before;
+    timer_t timer;
+
+    e._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    resident_kib(); /* stdio takes its memory once */
+    before = resident_kib();
+    for (int i = 0; i < MANY; i++)
+        CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0 &&
+              timer_delete(timer) == 0);
+    printf("%d timers, one at a time: 200 KiB more: %d\n", MANY,
+           resident_kib() - before > 200);
+}
+
 static void test_signal(clockid_t clock, const char *name)
 {
     struct sigevent e = {.sigev_notify = SIGEV_SIGNAL,
@@ -357,6 +437,8 @@ int main(void)
     test_thread(NULL);
     join(start(test_thread, NULL));
     test_thread_id();
+    test_many_owners();
+    test_many_timers();
     test_overrun();
     test_itimers();
     test_sleeps();
