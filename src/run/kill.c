@@ -22,10 +22,13 @@ static bool is_at_once(const struct tn__run_green *green, int sig)
 
 static long send(int tid, int sig, const siginfo_t *info)
 {
-    struct tn__run_green *green = tn__run_find_tid(tid);
+    struct tn__run_green *green;
     siginfo_t own;
     long r;
 
+    if (TN_UNLIKELY(tn__run.by_signalfd))
+        tn__run_go_first(); /* from there the kernel takes any siginfo */
+    green = tn__run_find_tid(tid);
     if (!green)
         return -ESRCH;
     if (sig < 0 || sig > TN__RUN_SIGNALS)
@@ -43,7 +46,7 @@ static long send(int tid, int sig, const siginfo_t *info)
         fill(&own, sig);
         info = &own;
     }
-    r = tn__run_signal_post(green, info);
+    r = tn__run_signal_send(green, info);
     return sig >= 32 ? r : 0;
 }
 
@@ -215,9 +218,13 @@ long tn__run_rt_sigtimedwait(struct tn__run_call *c)
     }
 }
 
-/* From now on the kernel must have what all block (pending.c). */
+/* From now on the kernel must have what all block of these (pending.c). */
 long tn__run_signalfd(struct tn__run_call *c)
 {
-    tn__run.has_signalfd = true;
+    tn__run_set set;
+
+    if (c->a[2] == sizeof set &&
+        tn__run_copy(&set, (const void *)c->a[1], sizeof set) == 0)
+        tn__run.by_signalfd |= set;
     return tn__run_kernel(c);
 }

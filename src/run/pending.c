@@ -8,9 +8,10 @@
  * somebody takes alerts one who does; it stays on the list until one takes it.
  *
  * Most signals that all block never come here: the kernel keeps them (mask.c).
- * Where the program reads signals by signalfd(), so does one that is sent to a
+ * Where the program reads a signal by signalfd(), so does one that is sent to a
  * green thread, for only the kernel can show it there. Its siginfo says in
- * bytes that nobody looks at whose it is, and who comes upon it hands it on. */
+ * bytes that nobody looks at whose it is, and who comes upon it hands it on: to
+ * a list, or whoever waits for that signal would come upon it for ever. */
 #include "run/run.h"
 
 #include <sys/resource.h>
@@ -121,23 +122,6 @@ bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid)
     return t->tag == TAG && info->si_code != SI_TIMER;
 }
 
-/* Let the kernel keep it. False: it is for a list. */
-static bool keep_in_kernel(const struct tn__run_green *green,
-                           const siginfo_t *info)
-{
-    tn__run_set bit = tn__run_bit(info->si_signo);
-    siginfo_t own = *info;
-    struct tagged *t = (void *)&own;
-
-    if (TN_LIKELY(!tn__run.has_signalfd) ||
-        !(tn__run_here()->kernel_mask & bit) || info->si_code == SI_TIMER)
-        return false;
-    t->tag = TAG;
-    t->tid = (uint32_t)green->tid;
-    return tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, tn__run.pid,
-                    info->si_signo, (long)&own) == 0;
-}
-
 /* ---- lists ---- */
 
 static long add(struct tn__list *list, tn__run_set *set, const siginfo_t *info)
@@ -161,8 +145,6 @@ long tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info)
     tn__run_set bit = tn__run_bit(info->si_signo);
     long r;
 
-    if (green && keep_in_kernel(green, info))
-        return 0;
     r = green ? add(&green->signals, &green->pending, info)
               : add(&shared, &shared_set, info);
     if (!green)
@@ -170,6 +152,31 @@ long tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info)
     if (green && takes(green, bit))
         alert(green);
     return r;
+}
+
+/* Let the kernel keep it, for our kernel thread; of several any may come to
+ * read it, so it is for the process then. False: it is for a list. */
+static bool keep_in_kernel(const struct tn__run_green *green,
+                           const siginfo_t *info)
+{
+    tn__run_set bit = tn__run_bit(info->si_signo);
+    siginfo_t own = *info;
+    struct tagged *t = (void *)&own;
+
+    if (!(tn__run.by_signalfd & tn__run_first.kernel_mask & bit))
+        return false;
+    t->tag = TAG;
+    t->tid = (uint32_t)green->tid;
+    if (TN_UNLIKELY(tn__run_is_many))
+        return tn__raw3(SYS_rt_sigqueueinfo, tn__run.pid, info->si_signo,
+                        (long)&own) == 0;
+    return tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, tn__run.pid,
+                    info->si_signo, (long)&own) == 0;
+}
+
+long tn__run_signal_send(struct tn__run_green *green, const siginfo_t *info)
+{
+    return keep_in_kernel(green, info) ? 0 : tn__run_signal_post(green, info);
 }
 
 static int first_of(tn__run_set found)

@@ -167,7 +167,7 @@ struct tn__run {
     struct tn__list greens; /* all, main first */
     struct tn__run_green *main;  /* the one whose number is the process's */
     struct tn__run_green first;  /* main of the process that was started */
-    bool has_signalfd;      /* the program has made one */
+    tn__run_set by_signalfd; /* what the program reads by such a descriptor */
     bool has_forked;        /* descriptors may be shared with others */
     int main_status;        /* what main gave to exit(2), when it is gone */
     struct tn__run_counts counts;
@@ -452,6 +452,8 @@ void tn__run_act_by_default(int sig);
 /* Put a signal on `green`'s list, or on that of the process (NULL), and wake
  * who takes it. 0, -EAGAIN. In the engine. */
 long tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info);
+/* The same for one that a thread sends to `green`: the kernel may have it. */
+long tn__run_signal_send(struct tn__run_green *green, const siginfo_t *info);
 /* Who takes this signal for the process; or NULL. */
 struct tn__run_green *tn__run_signal_taker(int sig);
 /* Those for the process that wait. */
