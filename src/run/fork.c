@@ -113,15 +113,26 @@ static void renew_self(struct tn__run_green *self, const struct request *q,
         tn__raw3(SYS_prctl, PR_SET_NAME, (long)self->name, 0);
 }
 
+/* The kernel thread of main() goes on as the one that has forked. What it did
+ * itself meanwhile is over: it slept, or it was lent to a child. */
+static void renew_cpu(void)
+{
+    struct tn__run_cpu *cpu = tn__run_here();
+
+    cpu->is_alert = 0;
+    cpu->is_lent = cpu->is_idle = false;
+    cpu->ended = NULL;
+}
+
 static void begin_child(const struct request *q, struct tn__run_call *c)
 {
     struct tn__run_green *self = tn__run_self();
 
     tn__run_hubs_in_child();
+    renew_cpu();
     tn__run.pid = (int)tn__raw1(SYS_getpid, 0);
     tn__run.is_first = false;
     tn__run.has_forked = true;
-    tn__run_here()->is_alert = 0;
     tn__run_stats_in_child();
     tn__run_threads_in_child();
     tn__run_signals_in_child();

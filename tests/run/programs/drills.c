@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* drills.c - what a program meets on a bad day. Its argument says which. */
+/* drills.c - what a program meets on a bad day. Its argument says which; `many`
+ * takes how many, too. */
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -15,7 +16,7 @@ enum { MANY = 100000, SMALL = 200, FDS = 64, STORM = 8, FORKS = 25 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int n_up, may_go;
+static int n_up, may_go, n_many = MANY;
 
 static void *stand(void *arg)
 {
@@ -28,18 +29,18 @@ static void *stand(void *arg)
     return arg;
 }
 
-/* As many threads as there can be, at most MANY: what ends it is an error of
+/* As many threads as there can be, at most n_many: what ends it is an error of
  * pthread_create(), and all go on. */
 static int many(void)
 {
-    pthread_t *all = calloc(MANY, sizeof *all);
+    pthread_t *all = calloc((size_t)n_many, sizeof *all);
     pthread_attr_t attr;
     int n = 0, r = 0;
 
     CHECK(all != NULL);
     pthread_attr_init(&attr);
     CHECK(pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN) == 0);
-    while (n < MANY && !r)
+    while (n < n_many && !r)
         if ((r = pthread_create(&all[n], &attr, stand, NULL)) == 0)
             n++;
     printf("more than 1,000: %d, then %s\n", n > 1000,
@@ -169,7 +170,8 @@ static int closed(void)
     return 0;
 }
 
-/* Eight threads fork as fast as they can; each child makes a thread. */
+/* Eight threads fork as fast as they can; each child makes a thread. Two more
+ * start programs by vfork() meanwhile. */
 static void *fork_often(void *arg)
 {
     long good = 0;
@@ -190,14 +192,40 @@ static void *fork_often(void *arg)
     return (void *)good;
 }
 
-static int storm(void)
+static pid_t start_false(void)
 {
-    pthread_t all[STORM];
+    pid_t pid = vfork();
+
+    if (pid == 0) {
+        execl("/bin/false", "false", NULL);
+        _exit(7);
+    }
+    return pid;
+}
+
+static void *start_often(void *arg)
+{
     long good = 0;
 
-    for (int i = 0; i < STORM; i++)
-        all[i] = start(fork_often, NULL);
-    for (int i = 0; i < STORM; i++)
+    for (int i = 0; i < FORKS; i++) {
+        pid_t pid = start_false();
+        int status;
+
+        CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+        good += WIFEXITED(status) && WEXITSTATUS(status) == 1;
+    }
+    (void)arg;
+    return (void *)good;
+}
+
+static int storm(void)
+{
+    pthread_t all[STORM + 2];
+    long good = 0;
+
+    for (int i = 0; i < STORM + 2; i++)
+        all[i] = start(i < STORM ? fork_often : start_often, NULL);
+    for (int i = 0; i < STORM + 2; i++)
         good += (long)join(all[i]);
     printf("%ld children\n", good);
     return 0;
@@ -257,6 +285,24 @@ static int wait_for_byte(void)
     return 5;
 }
 
+/* Takes memory until the kernel has had enough of it. */
+static int eat(void)
+{
+    enum { BITE = 1 << 20 };
+
+    for (int i = 0; i < 10; i++)
+        start(work, NULL);
+    printf("hungry\n");
+    fflush(stdout);
+    while (!may_go) {
+        char *more = malloc(BITE);
+
+        CHECK(more != NULL);
+        memset(more, 1, BITE);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -264,9 +310,12 @@ int main(int argc, char **argv)
         int (*fn)(void);
     } drills[] = {{"many", many}, {"small", small}, {"closed", closed},
                   {"descriptors", descriptors}, {"storm", storm},
-                  {"blocked", blocked}, {"wait", wait_for_byte}};
+                  {"blocked", blocked}, {"wait", wait_for_byte},
+                  {"eat", eat}};
 
-    for (size_t i = 0; argc == 2 && i < sizeof drills / sizeof *drills; i++)
+    if (argc == 3)
+        n_many = (int)strtol(argv[2], NULL, 10);
+    for (size_t i = 0; argc >= 2 && i < sizeof drills / sizeof *drills; i++)
         if (strcmp(argv[1], drills[i].name) == 0)
             return drills[i].fn();
     return 2;
