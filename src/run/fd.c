@@ -129,7 +129,7 @@ struct tn__run_fd *tn__run_fd_get(int fd)
 {
     struct tn__run_fd *f = &fds[fd];
     enum tn__fd_kind kind;
-    int group;
+    char settings[64]; /* struct termios2 has 44 */
 
     if (TN_UNLIKELY((unsigned)fd >= FDS_MAX))
         return NULL;
@@ -144,7 +144,7 @@ struct tn__run_fd *tn__run_fd_get(int fd)
     f->is_file = kind == TN__KIND_FILE;
     f->is_socket = kind == TN__KIND_SOCKET;
     f->is_terminal = kind == TN__KIND_NOWAIT &&
-                     tn__raw3(SYS_ioctl, fd, TIOCGPGRP, (long)&group) == 0;
+                     tn__raw3(SYS_ioctl, fd, TCGETS, (long)settings) == 0;
     if (!f->is_file && tn__fd_track(&tn__run_hub.loop, fd, 0, kind) < 0)
         return NULL;
     f->is_known = true;

@@ -11,6 +11,7 @@
  * that count, as in Linux. */
 #include "run/io.h"
 
+#include <asm/termbits.h>
 #include <limits.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -29,6 +30,16 @@ static long ask_terminal(const struct tn__run_call *c)
     return tn__run_kernel(&nothing);
 }
 
+/* Without lines a terminal may be told to wait for several bytes, or for so
+ * long: poll() knows neither. */
+static bool has_own_wait(int fd)
+{
+    struct termios t;
+
+    return tn__raw3(SYS_ioctl, fd, TCGETS, (long)&t) == 0 &&
+           !(t.c_lflag & ICANON) && (t.c_cc[VMIN] != 1 || t.c_cc[VTIME] != 0);
+}
+
 long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f)
 {
     tn__run_fd_deadline(c, f, TN__RUN_IN);
@@ -42,8 +53,14 @@ static long read_in(struct tn__run_call *c, struct tn__op *op,
 
     if (TN_UNLIKELY(f->has_low_mark))
         return tn__io_whole(c, f);
-    r = TN_UNLIKELY(f->is_terminal) ? ask_terminal(c) : 0;
-    return r < 0 ? r : tn__io_in(c, op, f, what);
+    if (TN_UNLIKELY(f->is_terminal)) {
+        r = ask_terminal(c);
+        if (r < 0)
+            return r;
+        if (has_own_wait(op->fd))
+            return tn__io_whole(c, f);
+    }
+    return tn__io_in(c, op, f, what);
 }
 
 long tn__run_read(struct tn__run_call *c)

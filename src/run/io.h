@@ -8,11 +8,12 @@
 
 struct iovec;
 
-/* What the program is told when a wait of the hub ended without a result. */
+/* What the program is told when a wait of the hub ended without a result. A
+ * timerfd gives ECANCELED too, when its clock has been set. */
 static inline long tn__io_plain(long r)
 {
     if (r == -ECANCELED)
-        return -EINTR;
+        return tn__run_self()->g.alert & TN__ALERT_KILL ? -EINTR : r;
     return r == -ETIME ? -EAGAIN : r;
 }
 

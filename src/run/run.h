@@ -546,7 +546,7 @@ struct tn__run_fd {
     bool is_known;        /* is_file is valid, and else the loop tracks it */
     bool is_file;         /* never waits in the sense of poll() */
     bool is_socket;
-    bool is_terminal;     /* the controlling one of this process */
+    bool is_terminal;
     bool is_foreign;      /* was there at start or at a fork, or is a
                            * duplicate of one: other processes may share it */
     bool has_timeout;     /* SO_RCVTIMEO or SO_SNDTIMEO is set; valid after

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <termios.h>
 
 #include "support.h"
 
@@ -363,6 +364,57 @@ static void test_low_mark(void)
     close_stream();
 }
 
+/* ---- terminals without lines ---- */
+
+static int master, terminal;
+
+static void set_terminal(cc_t min, cc_t time)
+{
+    struct termios t;
+
+    CHECK(tcgetattr(terminal, &t) == 0);
+    cfmakeraw(&t);
+    t.c_cc[VMIN] = min;
+    t.c_cc[VTIME] = time;
+    CHECK(tcsetattr(terminal, TCSANOW, &t) == 0);
+}
+
+static void *type(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        nap_ms(20);
+        CHECK(write(master, "x", 1) == 1);
+    }
+    return arg;
+}
+
+static void *read_terminal(void *arg)
+{
+    pthread_t t;
+    char text[8];
+
+    set_terminal(0, 0);
+    printf("without a wait: %zd\n", read(terminal, text, sizeof text));
+    set_terminal(0, 1);
+    printf("for a tenth of a second: %zd\n",
+           read(terminal, text, sizeof text));
+    set_terminal(3, 0);
+    t = start(type, NULL);
+    printf("three bytes: %zd\n", read(terminal, text, sizeof text));
+    join(t);
+    return arg;
+}
+
+static void test_terminal(void)
+{
+    master = posix_openpt(O_RDWR | O_NOCTTY);
+    CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    CHECK(terminal >= 0);
+    read_terminal(NULL);
+    join(start(read_terminal, NULL));
+}
+
 int main(void)
 {
     int fds[2];
@@ -379,5 +431,6 @@ int main(void)
     test_large_messages();
     test_waitall();
     test_low_mark();
+    test_terminal();
     return 0;
 }
