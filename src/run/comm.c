@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* run/comm.c - /proc/self/task/TID/comm of a green thread, by which libc tells
- * and sets the name of another thread.
+/* run/comm.c - what /proc tells of the process's threads.
  *
- * There is no such file. What is opened instead is one in memory, with the name
- * in it; what was written to it when it is closed is the new name. */
+ * /proc/self/task/TID/comm of a green thread, by which libc tells and sets the
+ * name of another thread: there is no such file. What is opened instead is one
+ * in memory, with the name in it; what was written to it when it is closed is
+ * the new name.
+ *
+ * /proc/self/stat, in which programs look how many threads they have before
+ * they fork: the kernel's answer counts hubs and helpers, no green threads. */
 #include "run/run.h"
 
 #include <fcntl.h>
@@ -121,4 +125,66 @@ void tn__run_comm_close(int fd)
         opened[i] = opened[--n_opened];
         return;
     }
+}
+
+/* ---- /proc/self/stat ---- */
+
+/* The field with this number, from 1, of a line of it. The second one, a name
+ * in parentheses, may have anything in it. */
+static const char *field(const char *line, long n, int number)
+{
+    const char *at = line + n;
+
+    while (at > line && *at != ')')
+        at--;
+    if (*at != ')')
+        return NULL;
+    for (number -= 2; number > 0; at++) {
+        if (!*at)
+            return NULL;
+        number -= *at == ' ';
+    }
+    return at;
+}
+
+static size_t to_digits(char *to, size_t room, uint64_t n)
+{
+    size_t at = room;
+
+    do
+        to[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    for (size_t i = at; i < room; i++)
+        to[i - at] = to[i];
+    return room - at;
+}
+
+/* `n` bytes were read from a file of procfs, to `text` with `room` for more. If
+ * they are that whole line, put the number of threads right. How many bytes
+ * there are then. */
+long tn__run_stat_put_right(char *text, long n, size_t room)
+{
+    enum { N_THREADS = 20, LINE_BYTES = 768 };
+    char line[LINE_BYTES], digits[24];
+    const char *from, *to;
+    size_t head, rest, n_digits;
+    int value;
+
+    if (n <= 0 || n >= LINE_BYTES || tn__run_copy(line, text, (size_t)n) < 0)
+        return n;
+    line[n] = '\0';
+    if (line[n - 1] != '\n' || !number(line, &value) || value != tn__run.pid)
+        return n;
+    from = field(line, n, N_THREADS);
+    to = from ? number(from, &value) : NULL;
+    if (!to || *to != ' ')
+        return n;
+    n_digits = to_digits(digits, sizeof digits, tn__run.counts.alive);
+    head = (size_t)(from - line);
+    rest = (size_t)(line + n - to);
+    if (head + n_digits + rest > room ||
+        tn__run_copy(text + head, digits, n_digits) < 0 ||
+        tn__run_copy(text + head + n_digits, to, rest) < 0)
+        return n;
+    return (long)(head + n_digits + rest);
 }

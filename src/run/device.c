@@ -108,7 +108,7 @@ static bool is_unknown(int fd, struct tn__run_fd *f, unsigned what)
     if ((what >> 8 & 0xff) == 'T')
         return is_drain(what) && is_in_foreground(fd);
     if (f->is_file)
-        return tn__run_disk_kind(fd, f) != TN__RUN_DISK_MEMORY;
+        return tn__run_disk_kind(fd, f) >= TN__RUN_DISK_LOCAL;
     if (tn__sys_fstat(fd, &st) < 0)
         return false;
     return S_ISCHR(st.st_mode) ? !is_memory_device(&st) : what == KVM_RUN;

@@ -13,6 +13,8 @@
  * where RWF_NOWAIT is not known. O_DIRECT, O_SYNC and what is large go to a
  * helper at once. Files that are memory (tmpfs, procfs and such) never do.
  *
+ * What procfs says of the process's threads is put right, see comm.c.
+ *
  * The kernel locks the file position of a description for the whole call. As
  * long as a helper is in one that uses it, no such call is made here. */
 #include "run/run.h"
@@ -46,13 +48,15 @@ static int kind_of_type(long type)
 {
     static const unsigned memory[] = {
         0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */,
-        0x958458f6 /* hugetlbfs */, 0x9fa0 /* proc */, 0x62656572 /* sysfs */,
+        0x958458f6 /* hugetlbfs */, 0x62656572 /* sysfs */,
         0x27e0eb /* cgroup */, 0x63677270 /* cgroup2 */, 0x1cd1 /* devpts */,
         0x64626720 /* debugfs */, 0x74726163 /* tracefs */,
         0x73636673 /* securityfs */, 0xf97cff8c /* selinuxfs */,
         0xcafe4a11 /* bpf */, 0x19800202 /* mqueue */, 0x09041934, /* anon */
         0x6e736673 /* nsfs */, 0x6165676c /* pstore */};
 
+    if (type == 0x9fa0)
+        return TN__RUN_DISK_PROC;
     for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
         if ((unsigned)type == memory[i])
             return TN__RUN_DISK_MEMORY;
@@ -125,6 +129,14 @@ static long from_memory(struct tn__run_call *c)
 
     return tn__sys_poll_now(&p, 1) == 0 ? tn__run_offload(c)
                                         : tn__run_kernel(c);
+}
+
+/* A call on a file of procfs gave `r`. */
+static long from_proc(const struct tn__run_call *c, long r)
+{
+    return c->nr == SYS_read || c->nr == SYS_pread64
+               ? tn__run_stat_put_right((char *)c->a[1], r, (size_t)c->a[2])
+               : r;
 }
 
 /* ---- transfers ---- */
@@ -234,13 +246,27 @@ static long write_to(struct tn__run_call *c, struct tn__run_fd *f)
     return timed(c, f, t.at == -1);
 }
 
+/* One thread is left, or there was never another. */
+static long of_the_only(struct tn__run_call *c)
+{
+    int fd = (int)c->a[0];
+    struct tn__run_fd *f;
+
+    if (tn__run.counts.threads == 0 || is_write(c->nr))
+        return tn__run_kernel(c);
+    f = tn__run_fd_get(fd);
+    if (f && f->is_file && tn__run_disk_kind(fd, f) == TN__RUN_DISK_PROC)
+        return from_proc(c, tn__run_kernel(c));
+    return tn__run_kernel(c);
+}
+
 long tn__run_file_io(struct tn__run_call *c)
 {
     int fd = (int)c->a[0];
     struct tn__run_fd *f;
 
     if (tn__run.counts.alive == 1)
-        return tn__run_kernel(c);
+        return of_the_only(c);
     f = tn__run_fd_get(fd);
     if (!f || !f->is_file)
         return tn__run_kernel(c);
@@ -248,6 +274,9 @@ long tn__run_file_io(struct tn__run_call *c)
     switch (tn__run_disk_kind(fd, f)) {
     case TN__RUN_DISK_MEMORY:
         return is_write(c->nr) ? tn__run_kernel(c) : from_memory(c);
+    case TN__RUN_DISK_PROC:
+        return is_write(c->nr) ? tn__run_kernel(c)
+                               : from_proc(c, from_memory(c));
     case TN__RUN_DISK_SLOW:
         return on_slow(c);
     default:
@@ -301,6 +330,7 @@ long tn__run_file_sync(struct tn__run_call *c)
         return tn__run_kernel(c);
     switch (tn__run_disk_kind((int)c->a[0], f)) {
     case TN__RUN_DISK_MEMORY:
+    case TN__RUN_DISK_PROC:
         return tn__run_kernel(c);
     case TN__RUN_DISK_SLOW:
         return tn__run_offload(c);

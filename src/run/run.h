@@ -376,10 +376,10 @@ void tn__run_sched_inherit(struct tn__run_green *green,
  * what it is. */
 int tn__run_cpu_clock(int clock);
 
-/* comm.c: a file that is not there. A descriptor, -ENOENT: it is not the name
- * of a green thread, or another error. And when such a one is closed. */
+/* comm.c: a file that is not there; -ENOENT: nor is it a thread's name. */
 long tn__run_comm_open(const char *path, int flags);
 void tn__run_comm_close(int fd);
+long tn__run_stat_put_right(char *text, long n, size_t room); /* of n read */
 
 /* ---- thread.c ---- */
 /* The end of the green thread that runs; its stack is left at once. */
@@ -532,10 +532,10 @@ void tn__run_mask_give_back(long result);
 
 /* ---- fd.c ---- */
 enum { TN__RUN_IN, TN__RUN_OUT };
-/* What a file is on: memory is never waited for. */
+/* What a file is on: memory and procfs are never waited for. */
 enum {
     TN__RUN_DISK_UNKNOWN,
-    TN__RUN_DISK_MEMORY,
+    TN__RUN_DISK_MEMORY, TN__RUN_DISK_PROC,
     TN__RUN_DISK_LOCAL,
     TN__RUN_DISK_SLOW /* of a network, or of another process */
 };

@@ -225,6 +225,57 @@ static void test_keys(void)
     printf("once, after a cancel: %d\n", n_once);
 }
 
+/* ---- how many there are ---- */
+
+static int count_threads(void)
+{
+    enum { FIELD = 20 }; /* the second has parentheses */
+    int fd = open("/proc/self/stat", O_RDONLY);
+    char text[1024], *at;
+    ssize_t got = read(fd, text, 1000);
+
+    CHECK(got > 0 && text[got - 1] == '\n' && read(fd, text + 1000, 24) == 0);
+    text[got] = '\0';
+    close(fd);
+    at = strrchr(text, ')');
+    for (int i = 2; i < FIELD && at; i++)
+        at = strchr(at + 1, ' ');
+    CHECK(at != NULL);
+    return (int)strtol(at, NULL, 10);
+}
+
+/* It is the kernel's and may be late with the end of one. */
+static int count_when(int expected)
+{
+    int n = count_threads();
+
+    for (int i = 0; i < 50 && n != expected; i++) {
+        nap_ms(10);
+        n = count_threads();
+    }
+    return n;
+}
+
+static void test_count(void)
+{
+    enum { N = 11 };
+    FILE *f = tmpfile();
+    pthread_t t[N];
+
+    printf("threads: %d", count_when(1));
+    for (int i = 0; i < N; i++)
+        t[i] = start(wait_for_go, NULL);
+    CHECK(f && fputs("to the disk", f) >= 0 && fflush(f) == 0);
+    CHECK(fsync(fileno(f)) == 0);
+    printf(", then %d", count_when(N + 1));
+    for (int i = 0; i < N; i++)
+        sem_post(&go);
+    for (int i = 0; i < N; i++)
+        join(t[i]);
+    printf(", at last %d\n", count_when(1));
+    fclose(f);
+}
+
 /* ---- names and scheduling ---- */
 
 static void *tell_name(void *arg)
@@ -377,6 +428,7 @@ int main(void)
     test_join();
     test_detached();
     test_keys();
+    test_count();
     test_names();
     test_scheduling();
     test_order();
