@@ -76,6 +76,19 @@ static long accept_shared(struct tn__run_call *c, tn_time deadline)
     }
 }
 
+/* Once it is, it stays one, or there is an event for what has become of it. */
+static bool is_listener(int fd, struct tn__run_fd *f)
+{
+    int value = 0;
+    unsigned len = sizeof value;
+
+    if (TN_UNLIKELY(!f->is_listener))
+        f->is_listener = tn__sys_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN,
+                                            &value, &len) == 0 &&
+                         value;
+    return f->is_listener;
+}
+
 static long accept_one(struct tn__run_call *c, int flags)
 {
     struct tn__op op = {.code = TN__OP_ACCEPT, .fd = (int)c->a[0],
@@ -87,6 +100,8 @@ static long accept_one(struct tn__run_call *c, int flags)
 
     if (!is_blocking((int)c->a[0], &f))
         return tn__run_kernel(c);
+    if (!is_listener(op.fd, f))
+        return tn__run_offload(c); /* an error, most likely */
     deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
     if (tn__run.has_forked || f->is_foreign)
         return accept_shared(c, deadline);
@@ -130,9 +145,23 @@ static long knock_again(struct tn__run_call *c, tn_time deadline)
     return r;
 }
 
+/* The call is made again for its verdict, for by that the socket becomes a
+ * connected one, or one that can be tried anew. */
+static long await_verdict(struct tn__run_call *c, tn_time deadline)
+{
+    long r;
+
+    do {
+        r = tn__run_wait_fd((int)c->a[0], POLLOUT, deadline, "connect");
+        if (r <= 0)
+            return r < 0 ? r : -EINPROGRESS;
+        r = without_waiting(c, (int)c->a[0]);
+    } while (r == -EINPROGRESS || r == -EALREADY);
+    return r == -EISCONN ? 0 : r; /* another thread has heard it */
+}
+
 long tn__run_connect(struct tn__run_call *c)
 {
-    struct tn__op op = {.code = TN__OP_CONNECT, .fd = (int)c->a[0]};
     struct tn__run_fd *f;
     tn_time deadline;
     long r;
@@ -143,12 +172,7 @@ long tn__run_connect(struct tn__run_call *c)
     r = without_waiting(c, (int)c->a[0]);
     if (r == -EAGAIN)
         r = knock_again(c, deadline);
-    if (r != -EINPROGRESS && r != -EALREADY)
-        return r;
-    r = tn__hub_io(&tn__run_hub, &op, deadline, "connect");
-    if (r == -ECANCELED)
-        return -EINTR;
-    return r == -ETIME ? -EINPROGRESS : r;
+    return r == -EINPROGRESS || r == -EALREADY ? await_verdict(c, deadline) : r;
 }
 
 /* ---- sendfile ---- */

@@ -17,6 +17,13 @@ static bool is_stream(int fd)
            type == SOCK_STREAM;
 }
 
+/* Calls that do not wait: nor does one for urgent data, on a stream. */
+static bool is_at_once(int fd, int flags)
+{
+    return (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) ||
+           (TN_UNLIKELY(flags & MSG_OOB) && is_stream(fd));
+}
+
 /* MSG_WAITALL, where it says something: messages stay single. */
 static bool wants_all(int fd, int flags)
 {
@@ -73,7 +80,7 @@ long tn__run_recvfrom(struct tn__run_call *c)
                         .flags = flags};
     long r;
 
-    if (!f || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
+    if (!f || is_at_once(op.fd, flags))
         return tn__run_kernel(c);
     if (is_whole(op.fd, f, flags, NULL))
         return tn__io_whole(c, f);
@@ -83,7 +90,7 @@ long tn__run_recvfrom(struct tn__run_call *c)
         op.addr_len = (unsigned *)c->a[5];
     }
     r = tn__io_in(c, &op, f, "recv");
-    if (r > 0 && !(flags & MSG_OOB) && wants_all(op.fd, flags))
+    if (r > 0 && wants_all(op.fd, flags))
         r = receive_rest(
             c, f, &(struct iovec){(void *)c->a[1], (size_t)c->a[2]}, 1, flags,
             r);
@@ -134,7 +141,7 @@ static long receive_message(struct tn__run_call *c, const struct tn__run_fd *f,
     if (is_whole(op.fd, f, op.flags, msg))
         return tn__io_whole(c, f);
     r = tn__io_in(c, &op, f, "recvmsg");
-    if (r > 0 && !(op.flags & MSG_OOB) && wants_all(op.fd, op.flags))
+    if (r > 0 && wants_all(op.fd, op.flags))
         r = receive_rest(c, f, msg->msg_iov, msg->msg_iovlen, op.flags, r);
     return r;
 }
@@ -145,7 +152,7 @@ long tn__run_recvmsg(struct tn__run_call *c)
     struct msghdr *msg = (struct msghdr *)c->a[1];
     long r;
 
-    if (!f || (c->a[2] & (MSG_DONTWAIT | MSG_ERRQUEUE)))
+    if (!f || is_at_once((int)c->a[0], (int)c->a[2]))
         r = tn__run_kernel(c);
     else
         r = receive_message(c, f, msg);

@@ -513,19 +513,6 @@ long tn__run_sleep_until(tn_time deadline, const char *what);
 /* ---- wait.c ---- */
 /* Wait until `fd` has `events`. revents, 0 (deadline) or -EINTR. */
 long tn__run_wait_fd(int fd, int events, tn_time deadline, const char *what);
-struct pollfd;
-/* Does the caller look for what poll() has just found? */
-typedef bool tn__run_found(const struct pollfd *fds, size_t n);
-/* As poll(), until one is found (NULL: of whatever events). */
-long tn__run_poll_all(struct pollfd *fds, size_t n, tn_time deadline,
-                      tn__run_found *is_found);
-/* Let c->deadline be the end of this span (NULL: never), if it is new. 0,
- * -EINVAL, -EFAULT. */
-int tn__run_keep_deadline(struct tn__run_call *c, const struct timespec *t);
-/* What is left until then. */
-struct timespec tn__run_rest_of(tn_time deadline);
-/* select() and others tell the program, if they can: it may be constant. */
-void tn__run_tell_rest(const struct tn__run_call *c, struct timespec *given);
 /* The mask of ppoll() and others: for the time of this call. */
 int tn__run_mask_borrow(const tn__run_set *mask, size_t bytes);
 void tn__run_mask_give_back(long result);
@@ -546,6 +533,7 @@ struct tn__run_fd {
     bool is_known;        /* is_file is valid, and else the loop tracks it */
     bool is_file;         /* never waits in the sense of poll() */
     bool is_socket;
+    bool is_listener;     /* connections are accepted on it */
     bool is_terminal;
     bool is_foreign;      /* was there at start or at a fork, or is a
                            * duplicate of one: other processes may share it */

@@ -6,7 +6,7 @@
  * The table is larger here, for our own descriptors are in it. So what is
  * behind a set of the usual size is believed only up to the last descriptor of
  * the program that is open. */
-#include "run/run.h"
+#include "run/wait.h"
 
 #include <poll.h>
 #include <sys/select.h>

@@ -74,7 +74,7 @@ static bool try_socket(struct tn__run_call *c, long *ret)
 
 bool tn__run_try(struct tn__run_call *c, long *ret)
 {
-    enum { OWN_WAY = MSG_WAITALL | MSG_DONTWAIT | MSG_ERRQUEUE };
+    enum { OWN_WAY = MSG_WAITALL | MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB };
     const struct tn__run_fd *f;
 
     c->is_tried = false;

@@ -5,7 +5,7 @@
  * descriptors, and looks again: what the program is told is always what the
  * kernel says about all of them at one moment. An epoll set of the program is
  * one descriptor that becomes readable. */
-#include "run/run.h"
+#include "run/wait.h"
 
 #include <poll.h>
 
@@ -78,6 +78,11 @@ static long poll_one(struct pollfd *fds, tn_time deadline)
 
     if (tn__run_copy(&p, fds, sizeof p) < 0)
         return -EFAULT;
+    if (TN_UNLIKELY(tn__run_self()->g.alert)) {
+        r = tn__sys_poll_now(fds, 1); /* what is ready goes before signals */
+        if (r != 0)
+            return r;
+    }
     r = tn__run_wait_fd(p.fd, p.events, deadline, "poll");
     if (r < 0)
         return r == -EBADF ? tn__sys_poll_now(fds, 1) : r;

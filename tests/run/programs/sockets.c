@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/sockets.c - calls on sockets that do not wait where one
+ * might think so, and what they leave behind. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "support.h"
+
+static struct sockaddr_in address = {.sin_family = AF_INET};
+static socklen_t address_len = sizeof address;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+}
+
+static void say(const char *what, long r)
+{
+    printf("%s: %ld %s\n", what, r, r < 0 ? strerrorname_np(errno) : "");
+}
+
+static void *keep_busy(void *arg)
+{
+    while (!*(volatile int *)arg)
+        nap_ms(1);
+    return NULL;
+}
+
+static int bound_socket(int type)
+{
+    int fd = socket(AF_INET, type, 0);
+
+    address.sin_port = 0;
+    CHECK(bind(fd, (struct sockaddr *)&address, address_len) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&address, &address_len) == 0);
+    return fd;
+}
+
+static int connect_to_it(int fd)
+{
+    return connect(fd, (struct sockaddr *)&address, address_len);
+}
+
+/* ---- connect ---- */
+
+static void *accept_it(void *arg)
+{
+    int fd = accept((int)(long)arg, NULL, NULL);
+
+    CHECK(fd >= 0);
+    return (void *)(long)fd;
+}
+
+static void test_connect(void)
+{
+    int listener = bound_socket(SOCK_STREAM), fd;
+    pthread_t t;
+
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    say("refused", connect_to_it(fd));
+    say("and again", connect_to_it(fd));
+    CHECK(listen(listener, 5) == 0);
+    t = start(accept_it, (void *)(long)listener);
+    say("connected", connect_to_it(fd));
+    say("twice", connect_to_it(fd));
+    close((int)(long)join(t));
+    close(fd);
+    close(listener);
+}
+
+/* ---- accept ---- */
+
+static void *shut_later(void *arg)
+{
+    nap_ms(20);
+    shutdown((int)(long)arg, SHUT_RD);
+    return NULL;
+}
+
+static void test_accept(void)
+{
+    int udp = bound_socket(SOCK_DGRAM), listener = bound_socket(SOCK_STREAM);
+    int fd = socket(AF_INET, SOCK_STREAM, 0), fds[2];
+    pthread_t t;
+
+    say("accept of datagrams", accept(udp, NULL, NULL));
+    say("accept before listen", accept(listener, NULL, NULL));
+    CHECK(listen(listener, 5) == 0);
+    t = start(accept_it, (void *)(long)listener);
+    CHECK(connect_to_it(fd) == 0);
+    close((int)(long)join(t));
+    say("accept on a connection", accept(fd, NULL, NULL));
+    CHECK(pipe(fds) == 0);
+    say("accept on a pipe", accept(fds[0], NULL, NULL));
+    t = start(shut_later, (void *)(long)listener);
+    say("accept that is shut", accept(listener, NULL, NULL));
+    join(t);
+    say("and one after that", accept(listener, NULL, NULL));
+    close(udp);
+    close(listener);
+    close(fd);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* ---- urgent data ---- */
+
+static void *send_later(void *arg)
+{
+    nap_ms(20);
+    CHECK(send((int)(long)arg, "x", 1, 0) == 1);
+    return NULL;
+}
+
+static void test_urgent(void)
+{
+    int listener = bound_socket(SOCK_STREAM), fd, peer;
+    struct iovec part;
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    pthread_t t;
+    char c, more[8];
+
+    part = (struct iovec){&c, 1};
+    CHECK(listen(listener, 5) == 0);
+    peer = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(connect_to_it(peer) == 0);
+    fd = accept(listener, NULL, NULL);
+    CHECK(fd >= 0);
+    t = start(send_later, (void *)(long)peer);
+    say("a byte", recv(fd, more, sizeof more, 0)); /* nothing more is there */
+    join(t);
+    say("an urgent one", recv(fd, &c, 1, MSG_OOB));
+    say("by recvmsg", recvmsg(fd, &m, MSG_OOB));
+    CHECK(send(peer, "!", 1, MSG_OOB) == 1);
+    CHECK(poll(&(struct pollfd){fd, POLLPRI, 0}, 1, -1) == 1);
+    say("now", recv(fd, &c, 1, MSG_OOB));
+    close(fd);
+    close(peer);
+    close(listener);
+}
+
+/* ---- what is ready goes before signals ---- */
+
+static void test_pending(void)
+{
+    struct timespec t = {1, 0};
+    struct pollfd p;
+    sigset_t usr1, none;
+    int fds[2];
+    fd_set set;
+
+    CHECK(pipe(fds) == 0);
+    CHECK(write(fds[1], "x", 1) == 1);
+    sigemptyset(&none);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    signal(SIGUSR1, on_signal);
+    sigprocmask(SIG_BLOCK, &usr1, NULL);
+    raise(SIGUSR1);
+    p = (struct pollfd){fds[0], POLLIN, 0};
+    say("ppoll of what is ready", ppoll(&p, 1, &t, &none));
+    FD_ZERO(&set);
+    FD_SET(fds[0], &set);
+    say("pselect", pselect(fds[0] + 1, &set, NULL, NULL, &t, &none));
+    sigpending(&none);
+    printf("still pending: %d\n", sigismember(&none, SIGUSR1));
+    sigemptyset(&none);
+    CHECK(read(fds[0], &p, 1) == 1);
+    p = (struct pollfd){fds[0], POLLIN, 0};
+    say("ppoll of what is not", ppoll(&p, 1, &t, &none));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+int main(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    struct itimerval each = {{5, 0}, {5, 0}};
+    volatile int is_over = 0;
+    pthread_t t = start(keep_busy, (void *)&is_over);
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &each, NULL); /* what waits gives EINTR */
+    test_connect();
+    test_accept();
+    test_urgent();
+    test_pending();
+    is_over = 1;
+    join(t);
+    return 0;
+}
