@@ -27,7 +27,7 @@
 #include "hub/switch.h"
 
 enum {
-    SPINS = 200,
+    SPINS = 1000, /* as long as who polls has the lock, mostly */
     RSEQ_UNREGISTER = 1,
     RSEQ_MARK = 0x53053053, /* what libc registers it with, on x86 */
     HUB_STACK_CLASS = 4     /* as in hub/hub.c */
