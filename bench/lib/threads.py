@@ -15,17 +15,19 @@ FIELDS = ("p50_us", "p99_us", "rss_pte_mib", "kernel_stack_kib",
           "kernel_threads", "errors")
 FILES = {"1k": 1024, "64k": 65536}
 ECHO_GOAL = "ratio >= 1.7, cpu_ratio >= 2.5"
+PAIRS = 100
+WORK = (0, 20000, 50000)  # steps of about a nanosecond
 HTTP_WINDOWS = 2  # http.server drops connections for a second at a time
 
 
-def command_of(context, who, command):
+def command_of(context, who, command, *options):
     """As it is, or under `tendril run`."""
     if who != "tendril":
         return command
     tendril = context.build / "src" / "cli" / "tendril"
     if not tendril.exists():
         raise process.Failed(f"{tendril} is not there: build first")
-    return [str(tendril), "run", "--", *command]
+    return [str(tendril), "run", *options, "--", *command]
 
 
 def make_server(context, who, command):
@@ -119,6 +121,37 @@ def measure_micro(context, name, goal, unit="ns"):
         report.line(name, who, unit, values, **fields)
 
 
+def run_pairs(context, hubs, work):
+    command = [context.program("echo_pairs"), str(PAIRS), str(work),
+               str(context.window_ms)]
+    if hubs == "native":
+        return process.run_json(command)
+    return process.run_json(
+        command_of(context, "tendril", command, f"--hubs={hubs}"))
+
+
+def measure_hubs(context, name, goal):
+    """Several hubs against one: the threads of one process ask each other."""
+    for work in WORK:
+        runs = report.interleave(context, name, {
+            who: functools.partial(run_pairs, context, hubs, work)
+            for who, hubs in (("native", "native"), ("one hub", "1"),
+                              ("two hubs", "2"))})
+        for who, found in runs.items():
+            fields = {"variant": f"work {work}"}
+            fields.update(report.medians(found, ("cpus",)))
+            fields["cpu_s_per_million"] = report.medians(
+                found, ("cpu_us",))["cpu_us"]
+            if who == "two hubs" and "one hub" in runs:
+                one = runs["one hub"]
+                fields["goal"] = goal
+                fields.update(report.ratio_fields("ratio", rates(found),
+                                                  rates(one)))
+                fields.update(report.ratio_fields("cpu_ratio", per_cpu(found),
+                                                  per_cpu(one)))
+            report.line(name, who, "requests/s", rates(found), **fields)
+
+
 BENCHES = {
     "run_condvar": (measure_micro, ("value <= 100 ns",)),
     "run_create_join": (measure_micro, ("value <= 8000 ns",)),
@@ -126,6 +159,7 @@ BENCHES = {
     "run_echo_2000": (measure_echo, (
         2000, ECHO_GOAL + ", no kernel stacks, <= 1/2 the memory")),
     "run_echo_8000": (measure_echo, (8000, ECHO_GOAL)),
+    "run_hubs_2": (measure_hubs, ("ratio >= 1.6",)),
     "run_idle_threads": (measure_micro, ("ratio <= 0.5", "bytes")),
     "run_http_200": (measure_http, (200, "ratio >= 2.0")),
 }
