@@ -133,6 +133,7 @@ static void begin_child(const struct request *q, struct tn__run_call *c)
     tn__run.pid = (int)tn__raw1(SYS_getpid, 0);
     tn__run.is_first = false;
     tn__run.has_forked = true;
+    tn__run_sched_in_child(self);
     tn__run_stats_in_child();
     tn__run_threads_in_child();
     tn__run_signals_in_child();

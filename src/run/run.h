@@ -371,6 +371,8 @@ void tn__run_robust_give_up_all(void);
 void tn__run_sched_init(void);
 void tn__run_sched_inherit(struct tn__run_green *green,
                            const struct tn__run_green *from);
+/* Make what is kept for the thread that forked the kernel's. */
+void tn__run_sched_in_child(struct tn__run_green *self);
 
 /* cputime.c: the clock of one of us, as one of the kernel's; any other one is
  * what it is. */

@@ -21,6 +21,11 @@ struct attr {
     uint64_t runtime, deadline, period;
 };
 
+static bool is_real_time(int policy)
+{
+    return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
 static uint64_t allowed[TN__RUN_CPU_WORDS]; /* CPUs, at our start */
 
 void tn__run_sched_init(void)
@@ -46,6 +51,27 @@ void tn__run_sched_inherit(struct tn__run_green *green,
         return;
     green->policy = from->policy;
     green->rank = from->rank;
+}
+
+void tn__run_sched_in_child(struct tn__run_green *self)
+{
+    int priority;
+
+    if (self->policy & RESET_ON_FORK) {
+        self->policy = is_real_time(self->policy & ~RESET_ON_FORK)
+                           ? SCHED_OTHER
+                           : self->policy & ~RESET_ON_FORK;
+        self->rank = 0;
+        self->nice = self->nice < 0 ? 0 : self->nice;
+    }
+    if (self == tn__run.main)
+        return; /* the kernel has seen to it */
+    priority = self->rank;
+    tn__raw3(SYS_sched_setscheduler, 0, self->policy, (long)&priority);
+    tn__raw3(SYS_setpriority, PRIO_PROCESS, 0, self->nice);
+    if (self->has_affinity)
+        tn__raw3(SYS_sched_setaffinity, 0, sizeof self->affinity,
+                 (long)self->affinity);
 }
 
 /* The kernel's answer, of the kernel thread of main(): what is the process's is
@@ -86,11 +112,6 @@ static long limit_of(int resource)
 
     tn__raw4(SYS_prlimit64, 0, resource, 0, (long)&limit);
     return limit.rlim_cur > 1000 ? 1000 : (long)limit.rlim_cur;
-}
-
-static bool is_real_time(int policy)
-{
-    return policy == SCHED_FIFO || policy == SCHED_RR;
 }
 
 static long set(struct tn__run_green *green, int policy, int priority)

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -218,6 +220,38 @@ static void test_clone(void)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+/* ---- a child is scheduled as the thread that forked ---- */
+
+static void *fork_as_batch(void *arg)
+{
+    const struct sched_param none = {0};
+    int fds[2];
+    char c;
+    pid_t pid;
+
+    CHECK(sched_setscheduler(0, SCHED_BATCH, &none) == 0);
+    CHECK(setpriority(PRIO_PROCESS, 0, 5) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        close(fds[1]);
+        CHECK(write(fds[0], "", 1) == 1);
+        CHECK(read(fds[0], &c, 1) == 0);
+        printf("child: policy %d, niceness %d\n", sched_getscheduler(0),
+               getpriority(PRIO_PROCESS, 0));
+        fflush(stdout);
+        _exit(0);
+    }
+    CHECK(read(fds[1], &c, 1) == 1);
+    printf("parent sees policy %d, niceness %d\n", sched_getscheduler(pid),
+           getpriority(PRIO_PROCESS, (id_t)pid));
+    close(fds[0]);
+    close(fds[1]);
+    printf("child ended with %d\n", status_of(pid));
+    return arg;
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction a = {.sa_handler = on_signal};
@@ -238,6 +272,7 @@ int main(int argc, char **argv)
     test_pipeline();
     test_signal_within_fork();
     test_clone();
+    join(start(fork_as_batch, NULL));
     printf("atfork %d %d %d\n", n_prepare, n_parent, n_child);
     fflush(stdout);
     is_blocked = 0;
