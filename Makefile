@@ -10,6 +10,8 @@ NAME ?=
 SANITIZERS ?= address,undefined thread
 MESON_FLAGS ?= --buildtype=debugoptimized
 TEST_FLAGS ?= --no-suite slow
+SOAK_SECONDS ?= 43200
+SOAK_SEED ?=
 
 sanitizer_flags = -Db_lundef=false -Dbuildtype=debugoptimized \
 	-Drun=disabled -Dbench=false
@@ -26,7 +28,7 @@ sanitizer_build = build-$(subst $(comma),-,$(1))
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
 .PHONY: help build run check check-tidy check-sanitize check-aarch64 \
-	check-valgrind check-libcs check-fresh bench install clean
+	check-valgrind check-libcs check-fresh soak bench install clean
 
 help:
 	@echo 'make                 build into $(BUILD)/'
@@ -40,6 +42,8 @@ help:
 	@echo 'make check-libcs     tendril run on musl and on glibc of Debian 13'
 	@echo 'make check-tidy      clang-tidy over src/ and examples/'
 	@echo 'make check-fresh     both README commands in bare Debian 12 and 13'
+	@echo 'make soak            mixed load for 12 hours, looking for leaks'
+	@echo '                     (SOAK_SECONDS=, SOAK_SEED=)'
 	@echo 'make bench           all benches, or one (NAME=echo_64)'
 	@echo 'make install         install (PREFIX=, DESTDIR=)'
 	@echo 'make clean           remove the build directories'
@@ -107,6 +111,12 @@ check-tidy:
 check-fresh:
 	@tools/setup --for=fresh
 	@tools/check-fresh
+
+soak:
+	@tools/setup --for=build,check
+	@$(MAKE) build
+	@tests/run/soak $(BUILD)/tendril $(BUILD)/tests/run $(SOAK_SECONDS) \
+		$(SOAK_SEED)
 
 bench:
 	@tools/setup --for=build,bench
