@@ -271,6 +271,17 @@ void tn__loop_cancel(struct tn__loop *l, struct tn__op *op)
         l->ops->disarm(l, op->fd, f);
 }
 
+/* Try it again for who waits. */
+static long try_parked(struct tn__loop *l, struct tn__op *op, struct tn__fd *f)
+{
+    long r;
+
+    l->serving = op;
+    r = tn__op_try(op, f);
+    l->serving = NULL;
+    return r;
+}
+
 /* Serve a direction in order for as long as calls succeed. */
 static void serve(struct tn__loop *l, struct tn__fd *f, struct tn__list *list,
                   int bit)
@@ -284,7 +295,7 @@ static void serve(struct tn__loop *l, struct tn__fd *f, struct tn__list *list,
             complete(l, op, -EAGAIN);
             continue;
         }
-        r = tn__op_try(op, f);
+        r = try_parked(l, op, f);
         if (r == -EAGAIN) {
             f->ready &= (uint8_t)~bit;
             break;
@@ -309,7 +320,7 @@ static void serve_pollers(struct tn__loop *l, struct tn__fd *f, int events,
         if (op->code == TN__OP_CLOSE)
             continue;
         if (!is_fresh || (op->flags & ~EVENTS))
-            r = tn__op_try(op, f);
+            r = try_parked(l, op, f);
         if (r != 0 && r != -EAGAIN)
             complete(l, op, r);
     }

@@ -159,6 +159,8 @@ struct tn__loop {
     uint64_t seed;                       /* sim: of the scheduler */
     tn_time sim_now;                     /* sim: the virtual clock */
     void *backend;                       /* ev: its struct ev_loop */
+    const struct tn__op *serving;        /* that is being tried for its owner,
+                                          * who waits; or NULL */
 };
 
 extern const struct tn__loop_ops tn__loop_epoll;

@@ -5,8 +5,10 @@
  * blocked until we have looked: masks are ours to keep (mask.c). SA_RESTART is
  * not passed on: a raw call of ours must come back when a signal was recorded,
  * and dispatch.c makes it again. Default actions and SIG_IGN stay with the
- * kernel, so exit status, core files and job control are as without us; only
- * SIGSEGV and SIGBUS are always ours (fault.c). */
+ * kernel, so exit status, core files and job control are as without us. SIGSEGV
+ * and SIGBUS are always ours (fault.c); SIGPIPE and SIGXFSZ are in place of
+ * their default, for what a call raises is for its green thread, which may
+ * block it where the kernel does not. */
 #include "run/run.h"
 
 #define SA_RESTORER_FLAG 0x04000000ul
@@ -48,8 +50,7 @@ static bool is_watched(int sig)
 {
     static const tn__run_set watched =
         1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) |
-        1ull << (SIGABRT - 1) | 1ull << (SIGPIPE - 1) |
-        1ull << (SIGALRM - 1) | 1ull << (SIGTERM - 1);
+        1ull << (SIGABRT - 1) | 1ull << (SIGALRM - 1) | 1ull << (SIGTERM - 1);
 
     return tn__run.stats_ns >= 0 && actions[sig].handler == (void *)SIG_DFL &&
            (watched & tn__run_bit(sig));
@@ -65,6 +66,8 @@ static bool is_engines(int sig)
 /* Our handler stands in front of the default action, or of none. */
 static bool is_ours(int sig)
 {
+    if (sig == SIGPIPE || sig == SIGXFSZ)
+        return actions[sig].handler == (void *)SIG_DFL;
     return sig == SIGSEGV || sig == SIGBUS || is_watched(sig) ||
            (watched_too & tn__run_bit(sig));
 }

@@ -295,12 +295,14 @@ static void tick(void)
     }
 }
 
-/* What the kernel raises for who calls, the others block: see hubs.c. */
+/* What a call raises is for the green thread that made it, also where the
+ * kernel blocks it, since all do, or as the kernel threads of hubs.c do. */
 static void pass_raised(long r)
 {
+    tn__run_set set = tn__run_bit(r == -EPIPE ? SIGPIPE : SIGXFSZ);
     int sig;
 
-    if (!tn__run_is_many || tn__run_here() == &tn__run_first)
+    if (!(tn__run_here()->kernel_mask & set))
         return;
     sig = tn__run_raised_by(r);
     if (sig == 0)

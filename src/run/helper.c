@@ -26,7 +26,7 @@ static void futex(int *word, int op, int value, const struct timespec *span)
 int tn__run_raised_by(long result)
 {
     static const struct timespec now;
-    tn__run_set set = tn__run_bit(SIGPIPE) | tn__run_bit(SIGXFSZ);
+    tn__run_set set = tn__run_bit(result == -EPIPE ? SIGPIPE : SIGXFSZ);
     long sig;
 
     if (result != -EPIPE && result != -EFBIG)

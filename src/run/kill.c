@@ -50,6 +50,15 @@ static long send(int tid, int sig, const siginfo_t *info)
     return sig >= 32 ? r : 0;
 }
 
+void tn__run_raise_self(int sig)
+{
+    siginfo_t info;
+
+    fill(&info, sig);
+    info.si_code = SI_USER;
+    send(tn__run_self()->tid, sig, &info);
+}
+
 /* For the process. Of what one may say in its name, the kernel allows more to
  * main, whose number is the process's. */
 long tn__run_rt_sigqueueinfo(struct tn__run_call *c)

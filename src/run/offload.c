@@ -210,14 +210,6 @@ static bool finish(struct tn__job *job, const char *what)
     return true;
 }
 
-void tn__run_raise_self(int sig)
-{
-    struct tn__run_call c = {
-        .nr = SYS_tgkill, .a = {tn__run.pid, tn__run_self()->tid, sig}};
-
-    tn__run_tgkill(&c);
-}
-
 static long make(struct tn__run_call *c, bool is_quick, bool is_own)
 {
     struct tn__job job = {.call = c, .g = tn__run_hub.current,

@@ -11,7 +11,8 @@
  * Where the program reads a signal by signalfd(), so does one that is sent to a
  * green thread, for only the kernel can show it there. Its siginfo says in
  * bytes that nobody looks at whose it is, and who comes upon it hands it on: to
- * a list, or whoever waits for that signal would come upon it for ever. */
+ * a list, or whoever waits for that signal would come upon it for ever. So does
+ * that of a signal that a call of a green thread has raised (signal.c). */
 #include "run/run.h"
 
 #include <sys/resource.h>
@@ -114,6 +115,43 @@ void tn__run_signals_retarget(void)
     }
 }
 
+static void tag(siginfo_t *info, const struct tn__run_green *green)
+{
+    struct tagged *t = (void *)info;
+
+    t->tag = TAG;
+    t->tid = (uint32_t)green->tid;
+}
+
+/* Whose call is made just now: of the one that runs, or of one that waits, in
+ * whose place the loop tries it. NULL: nobody's. */
+static const struct tn__run_green *caller(void)
+{
+    const struct tn__op *op = tn__run_hub.loop.serving;
+    const struct tn_greenlet *g = &tn__run_self()->g;
+
+    if (op && (!tn__run_is_many || tn__run_here()->has_lock))
+        g = op->owner;
+    return g == &tn__run_hub.hub_g ? NULL : (const struct tn__run_green *)g;
+}
+
+/* What a call has raised says the same as kill() of ourselves, but it comes
+ * with the call's result. */
+void tn__run_signal_attribute(siginfo_t *info, const ucontext_t *uc)
+{
+    const greg_t *regs = uc->uc_mcontext.gregs;
+    int sig = info->si_signo;
+    bool is_raised = (sig == SIGPIPE && regs[REG_RAX] == -EPIPE) ||
+                     (sig == SIGXFSZ && regs[REG_RAX] == -EFBIG);
+
+    if (TN_LIKELY(!is_raised) || info->si_code != SI_USER ||
+        info->si_pid != tn__run.pid ||
+        regs[REG_RIP] < (long)tn__run_exempt_start ||
+        regs[REG_RIP] >= (long)tn__run_exempt_end || !caller())
+        return;
+    tag(info, caller());
+}
+
 bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid)
 {
     const struct tagged *t = (const void *)info;
@@ -161,12 +199,10 @@ static bool keep_in_kernel(const struct tn__run_green *green,
 {
     tn__run_set bit = tn__run_bit(info->si_signo);
     siginfo_t own = *info;
-    struct tagged *t = (void *)&own;
 
     if (!(tn__run.by_signalfd & tn__run_first.kernel_mask & bit))
         return false;
-    t->tag = TAG;
-    t->tid = (uint32_t)green->tid;
+    tag(&own, green);
     if (TN_UNLIKELY(tn__run_is_many))
         return tn__raw3(SYS_rt_sigqueueinfo, tn__run.pid, info->si_signo,
                         (long)&own) == 0;

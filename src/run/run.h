@@ -557,8 +557,6 @@ void tn__run_offload_retire(void);
 /* With this result a call may have raised SIGPIPE or SIGXFSZ for the kernel
  * thread that made it, and that blocks it: take it. 0: none. */
 int tn__run_raised_by(long result);
-/* Such a one is for the green thread that runs. */
-void tn__run_raise_self(int sig);
 /* Wait for the end of those that are retired: soon, if they have no call. */
 void tn__run_offload_join(void);
 /* Take back what helpers have done, if this is not NULL: at the end of calls,

@@ -47,7 +47,7 @@ void tn__run_signals_in_child(void)
 
 /* ---- recorded signals ---- */
 
-static void record(const siginfo_t *info)
+static void record(const siginfo_t *info, const ucontext_t *uc)
 {
     struct tn__run_ring *ring = &tn__run_here()->ring;
     uint32_t at = __atomic_load_n(&ring->in, __ATOMIC_RELAXED);
@@ -58,6 +58,7 @@ static void record(const siginfo_t *info)
     } while (!__atomic_compare_exchange_n(&ring->in, &at, at + 1, true,
                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     ring->info[at % TN__RUN_RING] = *info;
+    tn__run_signal_attribute(&ring->info[at % TN__RUN_RING], uc);
     tn__run_here()->is_alert = 1;
     if (!tn__run_is_many) /* else sleeping is made by tn__raw_unless_alert() */
         tn__run_hub.loop.ops->wake(&tn__run_hub.loop);
@@ -422,9 +423,13 @@ static void handle_native(int sig, siginfo_t *info, void *context)
 {
     struct tn__run_action *action = tn__run_action_of(sig);
 
-    if (tn__run_has_handler(sig))
+    if (tn__run_has_handler(sig)) {
         ((void (*)(int, siginfo_t *, void *))action->handler)(sig, info,
                                                               context);
+    } else if (action->handler == (void *)SIG_DFL) {
+        tn__run_action_load(sig, action); /* ours stood in front of it */
+        tn__raw3(SYS_tkill, tn__raw1(SYS_gettid, 0), sig, 0);
+    }
 }
 
 /* Another kernel thread wants something done here, or this one to look: at its
@@ -468,7 +473,7 @@ bool tn__run_on_signal(int sig, siginfo_t *info, void *context)
         self->raised = 0;
         handle(self, info, uc, self->is_raised_last);
     } else if (tn__run_is_inside()) {
-        record(info);
+        record(info, uc);
         keep_awake(uc);
     } else if (tn__run_is_fault(sig, info)) {
         tn__run_begin();

@@ -54,6 +54,8 @@ void tn__run_signals_drain(void);
 /* Put it on the list that it is for, or do at once what its default says. In
  * the engine. */
 void tn__run_signal_hand_over(const siginfo_t *info);
+/* kill.c: a call has raised it for the green thread that runs. */
+void tn__run_raise_self(int sig);
 /* Do as the default action of a signal says that somebody takes. */
 void tn__run_act_by_default(int sig);
 
@@ -71,7 +73,9 @@ tn__run_set tn__run_signals_shared(void);
 void tn__run_signals_retarget(void);
 /* A signal of this number is ignored from now on: none is pending. */
 void tn__run_signal_discard(int sig);
-/* Is it one that the kernel keeps for the green thread *ret_tid? */
+/* It has come in the engine: if a call has raised it, let it say for whom. */
+void tn__run_signal_attribute(siginfo_t *info, const ucontext_t *uc);
+/* Does it say that it is for the green thread *ret_tid? */
 bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid);
 /* The number of the next of `set` that `green` is to take; 0: none. */
 int tn__run_signal_next(const struct tn__run_green *green, tn__run_set set);

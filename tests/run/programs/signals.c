@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -180,6 +181,153 @@ static void test_faults(void)
     close(fds[1]);
 }
 
+/* ---- raised by a call: for the thread that makes it ---- */
+
+static int full[2]; /* a pipe with no room */
+
+static sigset_t only(int sig)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    return set;
+}
+
+static ssize_t break_pipe(void)
+{
+    int fds[2];
+    ssize_t n;
+
+    CHECK(pipe(fds) == 0);
+    close(fds[0]);
+    n = write(fds[1], "x", 1);
+    close(fds[1]);
+    return n;
+}
+
+static ssize_t outgrow(void)
+{
+    struct rlimit old, limit;
+    FILE *file = tmpfile();
+    ssize_t n;
+    int error;
+
+    CHECK(file && getrlimit(RLIMIT_FSIZE, &old) == 0);
+    limit = (struct rlimit){10, old.rlim_max};
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    n = pwrite(fileno(file), "x", 1, 10);
+    error = errno;
+    CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
+    fclose(file);
+    errno = error;
+    return n;
+}
+
+/* The reader goes while this one waits for room. */
+static ssize_t break_later(void)
+{
+    static char bytes[1 << 20];
+    size_t room = (size_t)fcntl(full[1], F_GETPIPE_SZ);
+
+    CHECK(room <= sizeof bytes &&
+          write(full[1], bytes, room) == (ssize_t)room);
+    return write(full[1], "x", 1);
+}
+
+static void *close_later(void *arg)
+{
+    nap_ms(20);
+    close(full[0]);
+    return arg;
+}
+
+static void *blocked_in_thread(void *arg)
+{
+    static const struct timespec now;
+    ssize_t (*raising[])(void) = {break_pipe, outgrow, break_later};
+    int which = (int)(intptr_t)arg, sig = which == 1 ? SIGXFSZ : SIGPIPE;
+    sigset_t set = only(sig), pending;
+    siginfo_t info = {0};
+    ssize_t n;
+    int error;
+
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    n = raising[which]();
+    error = errno;
+    sigpending(&pending);
+    printf("blocked here alone: %zd %s, pending %d", n, strerrorname_np(error),
+           sigismember(&pending, sig));
+    n = sigtimedwait(&set, &info, &now);
+    printf(", taken %zd, si_code %d\n", n, info.si_code);
+    return NULL;
+}
+
+static void *pending_here(void *arg)
+{
+    sigset_t pending;
+
+    sigpending(&pending);
+    printf("and for another thread %d\n", sigismember(&pending, SIGPIPE));
+    return arg;
+}
+
+static void *handled_here(void *arg)
+{
+    ssize_t (*raising)(void) = arg ? outgrow : break_pipe;
+    ssize_t n;
+
+    handled_by = 0;
+    n = raising();
+    printf("%zd %s, handled in the one that made the call %d, si_code %d\n",
+           n, strerrorname_np(errno),
+           !!pthread_equal(handled_by, pthread_self()), last_code);
+    return NULL;
+}
+
+/* A child that shares our memory ends by its default. */
+static void break_in_child(void)
+{
+    int status, fds[2];
+    pid_t child;
+
+    CHECK(pipe(fds) == 0);
+    close(fds[0]);
+    child = vfork();
+    if (child == 0) {
+        write(fds[1], "x", 1);
+        _exit(0);
+    }
+    close(fds[1]);
+    CHECK(waitpid(child, &status, 0) == child);
+    printf("in a child of vfork(): %d\n", WTERMSIG(status));
+}
+
+static void test_raised_by_call(void)
+{
+    sigset_t set = only(SIGPIPE), old;
+    pthread_t t;
+
+    signal(SIGPIPE, SIG_DFL);
+    for (int i = 0; i < 2; i++)
+        join(start(blocked_in_thread, (void *)(intptr_t)i));
+    CHECK(pipe(full) == 0);
+    t = start(close_later, NULL);
+    join(start(blocked_in_thread, (void *)2));
+    join(t);
+    close(full[1]);
+    break_in_child();
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    CHECK(break_pipe() < 0);
+    join(start(pending_here, NULL));
+    CHECK(sigtimedwait(&set, NULL, &(struct timespec){0, 0}) == SIGPIPE);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    install(SIGPIPE, 0);
+    install(SIGXFSZ, 0);
+    for (int i = 0; i < 2; i++)
+        join(start(handled_here, (void *)(intptr_t)i));
+}
+
 /* A handler may wait; others run meanwhile. */
 static void slow_handler(int sig)
 {
@@ -337,6 +485,7 @@ int main(int argc, char **argv)
     test_masks();
     test_altstack();
     test_faults();
+    test_raised_by_call();
     test_slow_handler();
     test_raise_and_timer();
     return 0;
