@@ -13,7 +13,8 @@
 
 #define SA_RESTORER_FLAG 0x04000000ul
 
-static tn__run_set watched_too; /* signals of timers for one thread */
+static tn__run_set watched_too; /* signals of timers for one thread, and those
+                                 * that were waited for */
 
 static struct tn__run_action actions[TN__RUN_SIGNALS + 1];
 
@@ -68,6 +69,8 @@ static bool is_ours(int sig)
 {
     if (sig == SIGPIPE || sig == SIGXFSZ)
         return actions[sig].handler == (void *)SIG_DFL;
+    if (sig == SIGCHLD && actions[sig].handler == (void *)SIG_IGN)
+        return false; /* children that end are not waited for */
     return sig == SIGSEGV || sig == SIGBUS || is_watched(sig) ||
            (watched_too & tn__run_bit(sig));
 }
@@ -91,10 +94,13 @@ void tn__run_action_renew(int sig)
     load(sig);
 }
 
-void tn__run_action_watch(int sig)
+void tn__run_actions_watch(tn__run_set set)
 {
-    watched_too |= tn__run_bit(sig);
-    load(sig);
+    set &= ~(watched_too | tn__run_bit(SIGKILL) | tn__run_bit(SIGSTOP) |
+             tn__run_bit(SIGSYS) | tn__run_bit(TN__RUN_QUANTUM_SIGNAL));
+    watched_too |= set;
+    for (; set; set &= set - 1)
+        load(__builtin_ctzll(set) + 1);
 }
 
 void tn__run_actions_init(void)
@@ -150,6 +156,8 @@ long tn__run_rt_sigaction(struct tn__run_call *c)
     if (wanted) {
         actions[sig] = given;
         actions[sig].mask &= ~(tn__run_bit(SIGKILL) | tn__run_bit(SIGSTOP));
+        if (is_ignored(sig) && is_ours(sig)) /* the kernel forgets those */
+            tn__run_action_load(sig, &actions[sig]);
         r = is_engines(sig) ? 0 : load(sig);
         if (r < 0) {
             actions[sig] = before;

@@ -215,6 +215,7 @@ long tn__run_rt_sigtimedwait(struct tn__run_call *c)
         r = take_now(c, set);
         if (r != -EAGAIN)
             return r;
+        tn__run_actions_watch(set); /* others may not block it */
         green->wait_set = set;
         r = wait_for(set, c->deadline);
         green->wait_set = 0;

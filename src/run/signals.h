@@ -28,8 +28,8 @@ struct tn__run_action *tn__run_action_of(int sig);
 bool tn__run_has_handler(int sig);
 /* Let the kernel have what follows from what the program wants, again. */
 void tn__run_action_renew(int sig);
-/* From now on our handler has this signal in any case. */
-void tn__run_action_watch(int sig);
+/* From now on our handler has these signals in any case. */
+void tn__run_actions_watch(tn__run_set set);
 /* As the kernel's rt_sigaction(), without a word to the program. */
 long tn__run_action_load(int sig, const struct tn__run_action *action);
 void tn__run_actions_init(void);

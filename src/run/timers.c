@@ -127,7 +127,7 @@ long tn__run_timer_create(struct tn__run_call *c)
     event.notify &= ~SIGEV_TO_THREAD;
     r = create(c, &event, event.tid);
     if (r == 0)
-        tn__run_action_watch(event.signo);
+        tn__run_actions_watch(tn__run_bit(event.signo));
     return r;
 }
 

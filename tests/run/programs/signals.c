@@ -328,6 +328,69 @@ static void test_raised_by_call(void)
         join(start(handled_here, (void *)(intptr_t)i));
 }
 
+/* ---- waited for by one thread, and not blocked by another ---- */
+
+static volatile int has_come;
+
+static void *send_until_come(void *arg)
+{
+    while (!has_come) {
+        kill(getpid(), (int)(intptr_t)arg);
+        nap_ms(5);
+    }
+    return NULL;
+}
+
+static void *send_once(void *arg)
+{
+    nap_ms(50);
+    kill(getpid(), (int)(intptr_t)arg);
+    nap_ms(10000);
+    return NULL;
+}
+
+/* If it comes before it is waited for, the child ends by it: it is tried until
+ * one does not. */
+static int comes_to_child(int sig)
+{
+    sigset_t set = only(sig);
+    int status, got;
+    pid_t child;
+
+    for (int i = 0; i < 10; i++) {
+        child = fork();
+        if (child == 0) {
+            start(send_once, (void *)(intptr_t)sig);
+            pthread_sigmask(SIG_BLOCK, &set, NULL);
+            _exit(sigwait(&set, &got) == 0 && got == sig ? 9 : 1);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        if (WIFEXITED(status))
+            return WEXITSTATUS(status);
+    }
+    return -1;
+}
+
+static void test_waited_for(void)
+{
+    sigset_t set = only(SIGURG), old, pending;
+    pthread_t t = start(send_until_come, (void *)(intptr_t)SIGURG);
+    int sig;
+
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    CHECK(sigwait(&set, &sig) == 0);
+    has_come = 1;
+    join(t);
+    printf("waited for, and ignored by default: %d\n", sig);
+    kill(getpid(), SIGURG);
+    signal(SIGURG, SIG_DFL);
+    sigpending(&pending);
+    printf("ignored while pending: %d\n", sigismember(&pending, SIGURG));
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    printf("waited for, and deadly by default: %d\n",
+           comes_to_child(SIGTERM));
+}
+
 /* A handler may wait; others run meanwhile. */
 static void slow_handler(int sig)
 {
@@ -486,6 +549,7 @@ int main(int argc, char **argv)
     test_altstack();
     test_faults();
     test_raised_by_call();
+    test_waited_for();
     test_slow_handler();
     test_raise_and_timer();
     return 0;
