@@ -172,13 +172,14 @@ static inline void tn__run_out(void)
 void tn__run_leave_slow(void *vectors);
 static inline void tn__run_leave(void)
 {
-    struct tn__carry *carry = &tn__run_self()->g.carry;
-    void *vectors = carry->vectors;
+    struct tn__run_green *self = tn__run_self();
+    void *vectors = self->g.carry.vectors;
 
-    carry->vectors = NULL;
+    self->g.carry.vectors = NULL;
     tn__run_out();
-    if (TN_LIKELY(!tn__run_here()->is_alert && tn__run_self()->g.alert == 0 &&
-                  !tn__run_here()->alt_owner))
+    if (TN_LIKELY(!tn__run_here()->is_alert && self->g.alert == 0 &&
+                  tn__run_here()->alt_owner ==
+                      (self->alt.ss_sp ? self : NULL)))
         return;
     tn__run_leave_slow(vectors);
 }

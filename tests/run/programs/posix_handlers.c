@@ -158,6 +158,79 @@ static void test_many(void)
     printf("%d of %d handled\n", n_counted, MANY);
 }
 
+/* ---- a fault, on the stack of the one that makes it ---- */
+
+static char *guarded;
+static int there[2], back[2];
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+    char here;
+
+    (void)sig;
+    (void)info;
+    (void)context;
+    tell(&here >= alt_low && &here < alt_low + 65536 ? " on" : " off");
+    mprotect(guarded, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void fault(void)
+{
+    mprotect(guarded, 4096, PROT_NONE);
+    *(volatile char *)guarded = 1;
+}
+
+static void *answer(void *arg)
+{
+    char c;
+
+    while (read(there[0], &c, 1) == 1 && c != 'q') {
+        if (c == 'f')
+            fault();
+        CHECK(write(back[1], &c, 1) == 1);
+    }
+    return arg;
+}
+
+static void ask(char c, int n)
+{
+    for (int i = 0; i < n; i++) {
+        CHECK(write(there[1], &c, 1) == 1);
+        CHECK(read(back[0], &c, 1) == 1);
+    }
+}
+
+/* Two take turns, by calls that do not trap once they are hot. Main alone has
+ * an alternate stack. */
+static void test_faults(void)
+{
+    struct sigaction a = {.sa_sigaction = on_fault,
+                          .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    char *own = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t alt = {.ss_sp = own, .ss_size = 65536};
+    pthread_t t;
+
+    guarded = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    alt_low = own;
+    CHECK(pipe(there) == 0 && pipe(back) == 0);
+    CHECK(sigaction(SIGSEGV, &a, NULL) == 0);
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    t = start(answer, NULL);
+    for (int i = 0; i < 3; i++) {
+        mprotect(guarded, 4096, PROT_NONE);
+        ask('x', 100);
+        *(volatile char *)guarded = 1; /* with no call before it */
+        ask('f', 1);
+    }
+    show("faults in main and in a thread");
+    CHECK(write(there[1], "q", 1) == 1);
+    join(t);
+    alt.ss_flags = SS_DISABLE;
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    munmap(own, 65536);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -165,5 +238,6 @@ int main(void)
     test_jumps();
     test_alternate();
     test_many();
+    test_faults();
     return 0;
 }
