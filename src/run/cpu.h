@@ -38,6 +38,8 @@ struct tn__run_cpu {
     int tid;                         /* its number in the kernel */
     bool has_lock;                   /* it holds the engine's lock */
     bool has_new_mask;               /* kernel_mask is to be loaded */
+    volatile bool is_held;           /* the kernel blocks all, until the ring
+                                      * has room again */
     bool is_nudged;                  /* atomic: a nudge is on its way */
     bool has_errand, has_to_look;    /* atomic: what for; nudge.c */
     bool is_idle;                    /* it sleeps, until idle_until */

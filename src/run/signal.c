@@ -24,7 +24,10 @@
  * one frame is built only when the handler before it has returned. */
 #include "run/patch.h"
 
-enum { BATCH = 24 };
+enum {
+    BATCH = 24,
+    RESERVE = 8 /* of the ring, for what the kernel never blocks */
+};
 #define RAISED 0x7261697300000000ul /* and the green thread's number */
 
 /* At the end of what the kernel hands on, where pending.c has another mark. */
@@ -39,6 +42,7 @@ void tn__run_signals_in_child(void)
     struct tn__run_green *self = tn__run_self();
 
     tn__run_here()->ring.in = tn__run_here()->ring.out = 0;
+    tn__run_here()->is_held = false;
     tn__run_timers_in_child();
     tn__run_signals_init();
     tn__list_init(&self->signals);
@@ -47,7 +51,16 @@ void tn__run_signals_in_child(void)
 
 /* ---- recorded signals ---- */
 
-static void record(const siginfo_t *info, const ucontext_t *uc)
+/* The ring is nearly full: from the return of this handler on the kernel keeps
+ * what else it has, until there is room. */
+static void hold(ucontext_t *uc)
+{
+    *(tn__run_set *)(void *)&uc->uc_sigmask =
+        TN__RUN_BLOCKED & ~tn__run_bit(TN__RUN_QUANTUM_SIGNAL);
+    tn__run_here()->is_held = true;
+}
+
+static void record(const siginfo_t *info, ucontext_t *uc)
 {
     struct tn__run_ring *ring = &tn__run_here()->ring;
     uint32_t at = __atomic_load_n(&ring->in, __ATOMIC_RELAXED);
@@ -59,6 +72,8 @@ static void record(const siginfo_t *info, const ucontext_t *uc)
                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     ring->info[at % TN__RUN_RING] = *info;
     tn__run_signal_attribute(&ring->info[at % TN__RUN_RING], uc);
+    if (TN_UNLIKELY(at - ring->out >= TN__RUN_RING - RESERVE))
+        hold(uc);
     tn__run_here()->is_alert = 1;
     if (!tn__run_is_many) /* else sleeping is made by tn__raw_unless_alert() */
         tn__run_hub.loop.ops->wake(&tn__run_hub.loop);
@@ -135,7 +150,7 @@ void tn__run_signal_hand_over(const siginfo_t *info)
         tn__run_signal_post(green, info);
 }
 
-void tn__run_signals_drain(void)
+static void empty_ring(void)
 {
     struct tn__run_ring *ring = &tn__run_here()->ring;
 
@@ -145,6 +160,18 @@ void tn__run_signals_drain(void)
         ring->out++;
         if (!tn__list_is_empty(&tn__run.greens))
             tn__run_signal_hand_over(&info);
+    }
+}
+
+void tn__run_signals_drain(void)
+{
+    struct tn__run_cpu *cpu = tn__run_here();
+
+    empty_ring();
+    while (TN_UNLIKELY(cpu->is_held)) {
+        cpu->is_held = false;
+        tn__run_unblock(); /* the next come at once */
+        empty_ring();
     }
 }
 

@@ -147,7 +147,7 @@ static void test_order(void)
     show("then in main");
 }
 
-static int n_counted;
+static volatile int n_counted;
 
 static void count(int sig, siginfo_t *info, void *context)
 {
@@ -167,6 +167,25 @@ static void *queue_many(void *arg)
     change_rt(SIG_UNBLOCK);
     printf("2000 queued: %d in order\n", n_counted);
     return arg;
+}
+
+/* More than fit anywhere at once come when they are no longer blocked. */
+static void queue_many_for_process(void)
+{
+    sigset_t set;
+
+    install_with(SIGRTMIN + 1, 0, 0, count);
+    change_rt(SIG_BLOCK);
+    n_counted = 0;
+    for (int i = 0; i < 1000; i++)
+        CHECK(sigqueue(getpid(), SIGRTMIN + 1,
+                       (union sigval){.sival_int = i}) == 0);
+    change_rt(SIG_UNBLOCK);
+    printf("1000 for the process: %d in order\n", n_counted);
+    change_rt(SIG_BLOCK);
+    sigpending(&set);
+    printf("and pending %d\n", sigismember(&set, SIGRTMIN + 1));
+    change_rt(SIG_UNBLOCK);
 }
 
 static void *classic(void *arg)
@@ -619,6 +638,7 @@ int main(void)
     test_codes();
     test_order();
     join(start(queue_many, NULL));
+    queue_many_for_process();
     change(SIG_BLOCK, SIGUSR1);
     join(start(classic, NULL));
     join(start(ignore, NULL));
