@@ -17,8 +17,9 @@
 
 #include <sched.h>
 
-/* What glibc's setuid() sends, and musl's. */
+/* What glibc's setuid() sends, and musl's, which glibc gives to programs. */
 enum { SIGNAL_GLIBC = 33, SIGNAL_MUSL = 34 };
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
 enum { /* not in all headers */
     NR_RSEQ = 334,
@@ -29,8 +30,6 @@ enum { /* not in all headers */
     PR_SET_NAME = 15,
     PR_GET_NAME = 16
 };
-
-static struct tn__run_green *broadcaster; /* its next call is for all */
 
 /* The calls of a thread with a kernel thread of its own that do not go there:
  * the engine answers them, or they are the same anywhere. */
@@ -64,10 +63,12 @@ bool tn__run_is_own_call(const struct tn__run_call *c)
     return true;
 }
 
-void tn__run_credentials_told(int sig)
+void tn__run_credentials_told(struct tn__run_green *green, int sig)
 {
-    if (sig == SIGNAL_GLIBC || sig == SIGNAL_MUSL)
-        broadcaster = tn__run_self();
+    if (sig != (gnu_get_libc_version ? SIGNAL_GLIBC : SIGNAL_MUSL))
+        return;
+    green->is_told = true;
+    tn__run_self()->is_told = true;
 }
 
 /* By a kernel thread of its own, unless nothing came of it. */
@@ -102,10 +103,9 @@ long tn__run_credentials(struct tn__run_call *c)
 long tn__run_identity(struct tn__run_call *c)
 {
     struct tn__run_green *self = tn__run_self();
-    bool is_broadcast = broadcaster != NULL;
+    bool is_broadcast = self->is_told;
 
-    if (broadcaster == self)
-        broadcaster = NULL;
+    self->is_told = false;
     if (self->own)
         return for_self(c);
     if (is_broadcast || tn__run.counts.alive == 1)

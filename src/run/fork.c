@@ -105,6 +105,7 @@ static void renew_self(struct tn__run_green *self, const struct request *q,
                           : NULL;
     self->robust = NULL;
     self->is_poked = false;
+    self->is_told = false;
     if (q->flags & CLONE_SETTLS)
         self->g.carry.fs_base = tn__run_hub.fs_base = (uint64_t)q->tls;
     if (q->top)

@@ -36,7 +36,7 @@ static long send(int tid, int sig, const siginfo_t *info)
     if (sig == 0)
         return 0;
     if (sig >= 32)
-        tn__run_credentials_told(sig);
+        tn__run_credentials_told(green, sig);
     if (is_at_once(green, sig)) {
         if (tn__run_action_of(sig)->handler == (void *)SIG_DFL)
             tn__run_act_by_default(sig);

@@ -91,6 +91,8 @@ struct tn__run_green {
     char *unmap;              /* at its end: the stack that it has unmapped */
     size_t unmap_bytes;       /* while it ran on it; 0: it has not */
     bool is_poked;            /* pthread_cancel() woke it */
+    bool is_told;             /* by libc's signal: its next setuid() or the like
+                               * is for all */
     bool has_restore_mask;    /* restore_mask is to be put back at the end of
                                * the call: ppoll() and others */
     tn__run_set restore_mask;
@@ -536,8 +538,8 @@ bool tn__run_device_write(struct tn__run_call *c, struct tn__run_fd *f,
 /* ---- credentials.c ---- */
 /* A call of a thread with a kernel thread of its own that goes there? */
 bool tn__run_is_own_call(const struct tn__run_call *c);
-/* A thread sends this signal to another one. */
-void tn__run_credentials_told(int sig);
+/* The one that runs sends this signal to `green`. */
+void tn__run_credentials_told(struct tn__run_green *green, int sig);
 
 /* ---- offload.c ---- */
 /* Make this call, as it stands, on a helper kernel thread; the green thread

@@ -185,6 +185,31 @@ static void test_alone(const char *name, void *(*fn)(void *))
     join(t);
 }
 
+static void *nap_on(void *arg)
+{
+    nap_ms(100);
+    return arg;
+}
+
+/* A signal of the program's own makes nobody's call one for all. */
+static void *with_uid_after_signal(void *arg)
+{
+    pthread_t t = start(nap_on, NULL);
+
+    for (int sig = SIGRTMIN; sig < SIGRTMIN + 3; sig++)
+        CHECK(pthread_kill(t, sig) == 0);
+    with_uid(arg);
+    join(t);
+    return arg;
+}
+
+static void test_after_signal(void)
+{
+    for (int sig = SIGRTMIN; sig < SIGRTMIN + 3; sig++)
+        signal(sig, on_signal);
+    test_alone("after a signal", with_uid_after_signal);
+}
+
 /* ---- for all ---- */
 
 static void *look(void *arg)
@@ -245,6 +270,7 @@ int main(int argc, char **argv)
     test_alone("directory", with_directory);
     test_alone("host", with_host);
     test_work();
+    test_after_signal();
     pid = fork();
     if (pid == 0) {
         test_all();
