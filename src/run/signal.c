@@ -96,9 +96,9 @@ void tn__run_act_by_default(int sig)
     static const tn__run_set ignored =
         1ull << (SIGCHLD - 1) | 1ull << (SIGCONT - 1) | 1ull << (SIGURG - 1) |
         1ull << (SIGWINCH - 1);
-    static const tn__run_set stopping = 1ull << (SIGTSTP - 1) |
-                                        1ull << (SIGTTIN - 1) |
-                                        1ull << (SIGTTOU - 1);
+    static const tn__run_set stopping =
+        1ull << (SIGSTOP - 1) | 1ull << (SIGTSTP - 1) |
+        1ull << (SIGTTIN - 1) | 1ull << (SIGTTOU - 1);
     struct tn__run_action fallback = {(void *)SIG_DFL, 0, NULL, 0};
     tn__run_set mask = tn__run_here()->kernel_mask;
 

@@ -174,6 +174,22 @@ static int take_all(void)
     return 0;
 }
 
+/* It stops when it is told to, and says when it goes on. */
+static int stop(void)
+{
+    pthread_t t;
+    char byte;
+
+    pthread_create(&t, NULL, sleep_in_thread, NULL);
+    puts("ready");
+    fflush(stdout);
+    if (read(0, &byte, 1) != 1)
+        return 1;
+    raise(SIGSTOP);
+    wait_for_the_end();
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -186,5 +202,7 @@ int main(int argc, char **argv)
         return close_all();
     if (strcmp(what, "take-all") == 0)
         return take_all();
+    if (strcmp(what, "stop") == 0)
+        return stop();
     return many();
 }
