@@ -47,6 +47,18 @@ static void turn(struct tn__fd *f)
 #endif
 }
 
+/* Is what one has polled for still so when it is dealt with? Where others go on
+ * meanwhile, one of them may have read it all and wait for more by now. */
+static bool is_new(const struct tn__loop *l)
+{
+#ifdef TN_ENGINE
+    return !l->is_shared;
+#else
+    (void)l;
+    return true;
+#endif
+}
+
 struct tn__fd *tn__fdtab_peek(struct tn__loop *l, int fd)
 {
     unsigned chunk = (unsigned)fd / TN__FD_CHUNK;
@@ -305,8 +317,8 @@ static void serve(struct tn__loop *l, struct tn__fd *f, struct tn__list *list,
     }
 }
 
-/* `events` are fresh from the kernel, unless the lists were served meanwhile:
- * then each must ask again. */
+/* `events` are fresh from the kernel, unless the lists were served meanwhile
+ * or other kernel threads went on: then each must ask again. */
 static void serve_pollers(struct tn__loop *l, struct tn__fd *f, int events,
                           bool is_fresh)
 {
@@ -341,7 +353,8 @@ static void fail_all(struct tn__loop *l, struct tn__fd *f, long error)
 
 void tn__fdtab_event(struct tn__loop *l, int fd, struct tn__fd *f, int events)
 {
-    bool is_fresh = tn__list_is_empty(&f->in) && tn__list_is_empty(&f->out);
+    bool is_fresh = is_new(l) && tn__list_is_empty(&f->in) &&
+                    tn__list_is_empty(&f->out);
 
     turn(f);
     if (events & HUP_EVENTS)

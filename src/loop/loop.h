@@ -161,6 +161,9 @@ struct tn__loop {
     void *backend;                       /* ev: its struct ev_loop */
     const struct tn__op *serving;        /* that is being tried for its owner,
                                           * who waits; or NULL */
+#ifdef TN_ENGINE
+    bool is_shared; /* other kernel threads go on while one polls */
+#endif
 };
 
 extern const struct tn__loop_ops tn__loop_epoll;

@@ -87,6 +87,7 @@ static int set_up(void)
                      TN__GUARD_NONE);
     if (r < 0)
         return r;
+    tn__run_hub.loop.is_shared = tn__run.n_hubs > 1;
     adopt_main();
     __asm__ volatile("rdfsbase %0" : "=r"(fs_base));
     tn__run.main->g.carry.fs_base = tn__run_hub.fs_base = fs_base;
