@@ -214,7 +214,8 @@ struct tn_greenlet *tn__run_next_own(struct tn_hub *h);
  * engine, of which others may use meanwhile. */
 void tn__run_everywhere(const struct tn__run_call *c);
 /* Have all the others stand still, in the handler of a nudge. False: not now,
- * for one is lent, or about an errand. In the engine, which waits. */
+ * for one is lent, about an errand, or in a call that nothing interrupts. In
+ * the engine, which waits. */
 bool tn__run_stop_others(void);
 void tn__run_resume_others(void);
 /* Make it, if there is one. In the handler of a nudge. */

@@ -19,12 +19,14 @@
 enum {
     SIGNAL = TN__RUN_QUANTUM_SIGNAL,
     NUDGE_CODE = -7654, /* si_code: no other has it */
-    YIELDS = 100, SPINS = 2000 /* before one sleeps */
+    YIELDS = 100, SPINS = 2000, /* before one sleeps */
+    STOP_MS = 20 /* so long one waits for others to stand still */
 };
 
 /* Those who wait for the kernel thread of main(), by tn_greenlet.next. */
 static struct tn_greenlet *own_first, **own_last = &own_first;
 static const struct tn__run_call *errand; /* under the lock; NULL: none */
+static const struct tn__run_call nothing; /* the errand is to stand still */
 static uint32_t n_left;                   /* atomic: who have not made it */
 static uint32_t n_stops;                  /* atomic: odd while it is to stand
                                            * still */
@@ -152,15 +154,31 @@ static void wake_all(const uint32_t *word)
              INT32_MAX);
 }
 
-static void await_all(void)
+static void made(void)
+{
+    if (__atomic_sub_fetch(&n_left, 1, __ATOMIC_RELEASE) == 0)
+        wake_all(&n_left);
+}
+
+/* False: not all have made it, after having been looked at so often. */
+static bool await_for(unsigned times)
 {
     uint32_t n;
 
-    for (int i = 0; (n = __atomic_load_n(&n_left, __ATOMIC_ACQUIRE)) > 0; i++)
-        if (i < YIELDS)
+    for (unsigned i = 0; (n = __atomic_load_n(&n_left, __ATOMIC_ACQUIRE)) > 0;
+         i++)
+        if (i >= times)
+            return false;
+        else if (i < YIELDS)
             tn__raw1(SYS_sched_yield, 0);
         else
             sleep_on(&n_left, n);
+    return true;
+}
+
+static void await_all(void)
+{
+    await_for(UINT32_MAX);
 }
 
 /* Until no errand is under way. */
@@ -186,10 +204,17 @@ void tn__run_everywhere(const struct tn__run_call *c)
     errand = NULL;
 }
 
+/* Those who have not seen it yet are not to make it any more. */
+static void take_back(void)
+{
+    for (int i = 0; i < tn__run_n_cpus; i++)
+        if (__atomic_exchange_n(&tn__run_cpus[i]->has_errand, false,
+                                __ATOMIC_ACQ_REL))
+            made();
+}
+
 bool tn__run_stop_others(void)
 {
-    static const struct tn__run_call nothing;
-
     if (!tn__run_is_many)
         return true;
     if (errand)
@@ -200,8 +225,15 @@ bool tn__run_stop_others(void)
     errand = &nothing;
     __atomic_fetch_add(&n_stops, 1, __ATOMIC_RELEASE);
     send_all();
+    if (await_for(YIELDS + STOP_MS))
+        return true;
+    /* One is in a call that no signal ends, as of a disk. */
+    take_back();
+    __atomic_fetch_add(&n_stops, 1, __ATOMIC_RELEASE);
+    wake_all(&n_stops);
     await_all();
-    return true;
+    errand = NULL;
+    return false;
 }
 
 void tn__run_resume_others(void)
@@ -211,12 +243,6 @@ void tn__run_resume_others(void)
     errand = NULL;
     __atomic_fetch_add(&n_stops, 1, __ATOMIC_RELEASE);
     wake_all(&n_stops);
-}
-
-static void made(void)
-{
-    if (__atomic_sub_fetch(&n_left, 1, __ATOMIC_RELEASE) == 0)
-        wake_all(&n_left);
 }
 
 /* What is written meanwhile may be instructions that come next here. */
@@ -250,6 +276,7 @@ void tn__run_do_errand(void)
         stand_still(stop);
         return;
     }
-    tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
+    if (c != &nothing)
+        tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
     made();
 }
