@@ -51,6 +51,16 @@ static int64_t used_by(struct tn__run_green *green)
     return green->cpu_ns;
 }
 
+/* Its kernel threads have used nothing yet, and what its maker had is not
+ * its. */
+void tn__run_cputime_in_child(void)
+{
+    tn__run_is_metered = false;
+    tn__run_first.metered_at = 0;
+    for (int i = 0; i < TN__RUN_HUBS_MAX && tn__run_cpus[i]; i++)
+        tn__run_cpus[i]->metered_at = 0;
+}
+
 enum { NOT_OURS, OURS, GONE };
 
 /* Is it the clock of one of us? As the kernel codes it: ~tid << 3, 4 for that

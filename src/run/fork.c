@@ -143,6 +143,7 @@ static void begin_child(const struct request *q, struct tn__run_call *c)
     tn__run_inspect_in_child();
     tn__run_quantum_in_child();
     tn__run_disk_in_child();
+    tn__run_cputime_in_child();
     renew_hub(self);
     renew_self(self, q, c);
     if (tn__run_fds_in_child() < 0) {

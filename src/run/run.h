@@ -379,6 +379,7 @@ void tn__run_sched_in_child(struct tn__run_green *self);
 /* cputime.c: the clock of one of us, as one of the kernel's; any other one is
  * what it is. */
 int tn__run_cpu_clock(int clock);
+void tn__run_cputime_in_child(void);
 
 /* comm.c: a file that is not there; -ENOENT: nor is it a thread's name. */
 long tn__run_comm_open(const char *path, int flags);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "support.h"
 
@@ -105,6 +106,25 @@ static void test_cpu_time(void)
            cpu_ns(CLOCK_THREAD_CPUTIME_ID) - before < 30000000);
 }
 
+/* A child's clock begins anew. */
+static void *fork_later(void *arg)
+{
+    int64_t used;
+    int status;
+    pid_t child;
+
+    while (cpu_ns(CLOCK_THREAD_CPUTIME_ID) < 300000000)
+        ;
+    child = fork();
+    if (child == 0) {
+        used = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
+        _exit(used < 0 ? 1 : used > 200000000 ? 2 : 3);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    printf("in a child: %d\n", WEXITSTATUS(status));
+    return arg;
+}
+
 static volatile int n_handled;
 
 static void on_signal(int sig)
@@ -143,6 +163,8 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     test_sleeps();
     test_cpu_time();
+    join(start(fork_later, NULL));
+    fork_later(NULL);
     test_timer();
     n_handled = 0;
     join(start(in_thread, NULL));
