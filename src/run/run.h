@@ -192,6 +192,7 @@ extern struct tn__run tn__run;
 extern struct tn_hub tn__run_hub;
 
 #include "run/cpu.h"
+#include "run/ours.h"
 
 /* ---- entry.S ---- */
 long tn__raw(long nr, long a, long b, long c, long d, long e, long f);
@@ -497,25 +498,6 @@ int tn__run_fds_in_child(void);
 void tn__run_fds_shared(void);
 /* One more than the last descriptor of the program that is open. */
 int tn__run_fds_end(void);
-
-/* ---- ours.c ---- */
-void tn__run_ours_init(void);
-/* Move a descriptor of ours out of the program's way; passes errors on. */
-long tn__run_fd_hide(long fd);
-bool tn__run_fd_is_ours(int fd);
-/* The lowest of ours from `fd` on; UINT32_MAX: none. */
-unsigned tn__run_next_of_ours(unsigned fd);
-/* tn__sys_close() was asked to close it. */
-void tn__run_fd_disown(int fd);
-/* Wait, as tn__run_wait_fd(), until this new one is readable, and close it.
- * -EMFILE: there is none, or no room to hide it. -EBADF: the program has wanted
- * its number, begin anew. */
-long tn__run_fd_wait_own(long fd, tn_time deadline, const char *what);
-/* The program wants this number, and it is ours: it may have it then. */
-long tn__run_make_way(int fd);
-/* Close the engine's descriptors. */
-void tn__run_fds_drop(void);
-void tn__run_ours_in_child(void);
 
 /* ---- disk.c ---- */
 /* What a file is on: TN__RUN_DISK_*. */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* run/ours.h - the engine's own descriptors, among the program's: ours.c. */
+#ifndef TN_RUN_OURS_H
+#define TN_RUN_OURS_H
+
+#include "run/run.h"
+
+void tn__run_ours_init(void);
+/* Move a descriptor of ours out of the program's way; passes errors on. */
+long tn__run_fd_hide(long fd);
+bool tn__run_fd_is_ours(int fd);
+/* The lowest of ours from `fd` on; UINT32_MAX: none. */
+unsigned tn__run_next_of_ours(unsigned fd);
+/* tn__sys_close() was asked to close it. */
+void tn__run_fd_disown(int fd);
+/* Wait, as tn__run_wait_fd(), until this new one is readable, and close it.
+ * -EMFILE: there is none, or no room to hide it. -EBADF: the program has wanted
+ * its number, begin anew. */
+long tn__run_fd_wait_own(long fd, tn_time deadline, const char *what);
+/* The program wants this number, and it is ours: it may have it then. */
+long tn__run_make_way(int fd);
+/* Close the engine's descriptors. */
+void tn__run_fds_drop(void);
+void tn__run_ours_in_child(void);
+
+#endif /* TN_RUN_OURS_H */
