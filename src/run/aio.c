@@ -115,7 +115,7 @@ static bool has_iopoll; /* a ring that only who waits in the kernel drives */
 long tn__run_uring_setup(struct tn__run_call *c)
 {
     uint32_t params[3]; /* entries, and the flags */
-    long r = tn__run_kernel(c);
+    long r = tn__run_new(c);
 
     if (r >= 0 && tn__run_copy(params, (void *)c->a[1], sizeof params) == 0 &&
         (params[2] & SETUP_IOPOLL))

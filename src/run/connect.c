@@ -113,12 +113,12 @@ static long accept_one(struct tn__run_call *c, int flags)
 
 long tn__run_accept(struct tn__run_call *c)
 {
-    return accept_one(c, 0);
+    return tn__run_fd_new(accept_one(c, 0));
 }
 
 long tn__run_accept4(struct tn__run_call *c)
 {
-    return accept_one(c, (int)c->a[3]);
+    return tn__run_fd_new(accept_one(c, (int)c->a[3]));
 }
 
 /* ---- connect ---- */

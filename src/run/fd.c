@@ -251,6 +251,35 @@ void tn__run_fd_forget(int fd)
     fds[fd] = (struct tn__run_fd){0};
 }
 
+long tn__run_fd_new(long fd)
+{
+    if (fd >= 0 && fd < FDS_MAX &&
+        TN_UNLIKELY(fds[fd].is_known || fds[fd].is_foreign))
+        tn__run_fd_forget((int)fd);
+    return fd;
+}
+
+/* A call that gives one. */
+long tn__run_new(struct tn__run_call *c)
+{
+    return tn__run_fd_new(tn__run_kernel(c));
+}
+
+/* pipe(), socketpair(): they give two. */
+long tn__run_new_pair(struct tn__run_call *c)
+{
+    long r = tn__run_kernel(c);
+    int pair[2];
+
+    if (r == 0 && tn__run_copy(pair, (const void *)c->a[c->nr == SYS_socketpair
+                                                            ? 3 : 0],
+                               sizeof pair) == 0) {
+        tn__run_fd_new(pair[0]);
+        tn__run_fd_new(pair[1]);
+    }
+    return r;
+}
+
 long tn__run_close(struct tn__run_call *c)
 {
     int fd = (int)c->a[0];
@@ -269,7 +298,7 @@ long tn__run_close(struct tn__run_call *c)
 static long duplicate(struct tn__run_call *c)
 {
     int fd = (int)c->a[0];
-    long r = tn__run_kernel(c);
+    long r = tn__run_fd_new(tn__run_kernel(c));
 
     has_duplicates = true;
     if (r >= 0 && r < FDS_MAX && (unsigned)fd < FDS_MAX)

@@ -40,8 +40,8 @@ static long open_as(struct tn__run_call *c, const struct opening *o)
     long r;
 
     if (tn__run.counts.alive > 1 && may_wait(o))
-        return tn__run_offload(c);
-    r = tn__run_kernel(c);
+        return tn__run_fd_new(tn__run_offload(c));
+    r = tn__run_fd_new(tn__run_kernel(c));
     if (TN_UNLIKELY(r == -ENOENT))
         r = tn__run_comm_open((const char *)o->path, (int)o->flags);
     return r;

@@ -360,7 +360,7 @@ tn__run_fn tn__run_mq_timedreceive, tn__run_mq_timedsend;
 tn__run_fn tn__run_open, tn__run_openat, tn__run_openat2, tn__run_creat;
 /* fd.c */
 tn__run_fn tn__run_close, tn__run_dup, tn__run_dup2, tn__run_dup3;
-tn__run_fn tn__run_close_range;
+tn__run_fn tn__run_close_range, tn__run_new, tn__run_new_pair;
 tn__run_fn tn__run_fstat, tn__run_fcntl, tn__run_ioctl, tn__run_setsockopt;
 
 /* robust.c: the kernel's part at the end of a thread: the mutexes on its list
@@ -490,6 +490,9 @@ static inline tn_time tn__run_fd_deadline(struct tn__run_call *c,
 }
 /* A descriptor may have come from another process. */
 void tn__run_fd_received(void);
+/* A call has given this descriptor, or an error, to the program: what is known
+ * of the number is of one that was closed behind us. Passes it on. */
+long tn__run_fd_new(long fd);
 /* It is being closed: forget it and wake who waits on it. Before the close. */
 void tn__run_fd_forget(int fd);
 /* 0, or a negative errno: there is no loop. */

@@ -5,6 +5,7 @@
  * that its descriptor was closed. */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,7 @@
 #include "support.h"
 
 static int pair[2];
+static int hold[2]; /* children end when nobody can write to it */
 
 static void make_pair(void)
 {
@@ -191,11 +193,79 @@ static void test_many_waiters(void)
     close_pair();
 }
 
+/* ---- closed behind us ---- */
+
+/* By a child that shares the table, so that the next is the same number. What
+ * it was known as does not hold any more. */
+static int close_behind(void)
+{
+    int status, fd;
+    long pid;
+    char c;
+
+    make_pair();
+    fd = pair[0];
+    CHECK(write(pair[1], "a", 1) == 1 && read(fd, &c, 1) == 1);
+    pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) {
+        syscall(SYS_close, fd);
+        syscall(SYS_exit, 0);
+    }
+    CHECK(pid > 0 && waitpid((pid_t)pid, &status, 0) == pid);
+    return fd;
+}
+
+static void end_behind(const char *what, int fd, int want, long n)
+{
+    printf("closed behind, %s: %d %s\n", what, fd == want,
+           n < 0 ? strerrorname_np(errno) : "works");
+    close(fd);
+    close(pair[1]);
+}
+
+static void *write_one(void *arg)
+{
+    nap_ms(5);
+    CHECK(write((int)(intptr_t)arg, "b", 1) == 1);
+    return NULL;
+}
+
+static void test_closed_behind(void)
+{
+    int want, fd, two[2], old;
+    pthread_t t;
+    char buf[8];
+
+    t = start(read_one, (void *)(intptr_t)dup(hold[0]));
+    want = close_behind();
+    fd = open("/proc/self/stat", O_RDONLY);
+    end_behind("open", fd, want, read(fd, buf, 8));
+    want = close_behind();
+    CHECK(pipe(two) == 0);
+    close(two[1]);
+    end_behind("pipe", two[0], want, read(two[0], buf, 8));
+    want = close_behind();
+    fd = (int)syscall(SYS_eventfd2, 5, 0);
+    end_behind("eventfd", fd, want, read(fd, buf, 8));
+    two[0] = open("/proc/self/stat", O_RDONLY);
+    want = close_behind();
+    fd = dup(two[0]);
+    end_behind("dup", fd, want, read(fd, buf, 8));
+    close(two[0]);
+    want = close_behind();
+    old = pair[1];
+    make_pair(); /* a socket again, and it waits */
+    start(write_one, (void *)(intptr_t)pair[1]);
+    fd = pair[0];
+    close(old);
+    end_behind("socketpair", fd, want, read(fd, buf, 1));
+    CHECK(write(hold[1], "e", 1) == 1);
+    join(t);
+}
+
 /* ---- waits for which the engine needs descriptors ---- */
 
 enum { WAITERS = 100 };
-
-static int hold[2]; /* children end when nobody can write to it */
 
 static pid_t hanging_child(void)
 {
@@ -313,6 +383,10 @@ int main(int argc, char **argv)
     test_nonblock();
     test_many_waiters();
     test_sweep();
+    CHECK(pipe(hold) == 0);
+    test_closed_behind();
+    close(hold[0]);
+    close(hold[1]);
     test_waits(&set);
     test_waits_without_descriptors(&set);
     return 0;
