@@ -11,8 +11,10 @@
  * when it goes back to the program. */
 #include "run/patch.h"
 
-/* Interrupted by a handler, a call gives EINTR even with SA_RESTART. */
-enum { NEVER_AGAIN = 1 };
+enum {
+    NEVER_AGAIN = 1, /* interrupted by a handler: EINTR even with SA_RESTART */
+    CLOSES = 2       /* with EINTR too it has closed what it is to close */
+};
 
 struct entry {
     tn__run_fn *fn;
@@ -90,7 +92,7 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_openat] = {tn__run_openat, 0},
     [437] = {tn__run_openat2, 0}, /* openat2 */
     [SYS_creat] = {tn__run_creat, 0},
-    [SYS_close] = {tn__run_close, 0},
+    [SYS_close] = {tn__run_close, CLOSES},
     [SYS_poll] = {tn__run_poll, NEVER_AGAIN},
     [SYS_ppoll] = {tn__run_ppoll, NEVER_AGAIN},
     [SYS_select] = {tn__run_select, NEVER_AGAIN},
@@ -117,9 +119,9 @@ static const struct entry table[TN__RUN_CALLS] = {
     [434] = {tn__run_new, 0}, /* pidfd_open */
     [438] = {tn__run_new, 0}, /* pidfd_getfd */
     [SYS_dup] = {tn__run_dup, 0},
-    [SYS_dup2] = {tn__run_dup2, 0},
-    [SYS_dup3] = {tn__run_dup3, 0},
-    [436] = {tn__run_close_range, 0}, /* close_range */
+    [SYS_dup2] = {tn__run_dup2, CLOSES},
+    [SYS_dup3] = {tn__run_dup3, CLOSES},
+    [436] = {tn__run_close_range, CLOSES}, /* close_range */
     [SYS_fstat] = {tn__run_fstat, 0},
     [SYS_newfstatat] = {tn__run_fstat, 0},
     [SYS_statx] = {tn__run_fstat, 0},
@@ -258,7 +260,7 @@ static bool is_again(const struct tn__run_call *c, long r, unsigned handlers)
 
     if (r == TN__RUN_AGAIN)
         return true;
-    if (r != -EINTR || (handlers & 0xffff))
+    if (r != -EINTR || (handlers & 0xffff) || (flags & CLOSES))
         return false;
     if (c->can_cancel && tn__run_self()->is_poked)
         return false; /* glibc 2.41 also sends the signal of a cancel */

@@ -28,6 +28,7 @@ static int fds_top;            /* none is known from here on */
 static int fds_end;            /* none was open when this was looked for */
 static uint32_t changes = 1;   /* of O_NONBLOCK, on unknown descriptors */
 static bool has_duplicates;
+static bool has_lingering;     /* SO_LINGER was set on some socket */
 static bool has_timeouts;      /* a socket of ours may have one, or a low
                                 * mark */
 
@@ -280,26 +281,48 @@ long tn__run_new_pair(struct tn__run_call *c)
     return r;
 }
 
+/* What has SO_LINGER is closed when its peer has everything, and an accepted
+ * socket has it from the one that listens. */
+static bool lingers(int fd)
+{
+    struct linger l = {0, 0};
+    unsigned len = sizeof l;
+
+    return tn__sys_getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0 &&
+           l.l_onoff && l.l_linger > 0;
+}
+
+/* May its close() wait? */
+static bool is_slow(int fd)
+{
+    if ((unsigned)fd >= FDS_MAX)
+        return has_lingering && lingers(fd);
+    if (TN_UNLIKELY(fds[fd].disk == TN__RUN_DISK_SLOW))
+        return true;
+    return TN_UNLIKELY(has_lingering || fds[fd].is_foreign) &&
+           tn__run.counts.alive > 1 && lingers(fd);
+}
+
 long tn__run_close(struct tn__run_call *c)
 {
     int fd = (int)c->a[0];
-    bool is_slow;
+    bool may_wait;
 
     if (TN_UNLIKELY(tn__run_fd_is_ours(fd)))
         return -EBADF;
-    is_slow = (unsigned)fd < FDS_MAX && fds[fd].disk == TN__RUN_DISK_SLOW;
+    may_wait = is_slow(fd);
     tn__run_fd_forget(fd);
     tn__run_comm_close(fd);
-    return TN_UNLIKELY(is_slow) ? tn__run_offload(c)
-                                : tn__raw1(SYS_close, fd);
+    return TN_UNLIKELY(may_wait) ? tn__run_offload(c)
+                                 : tn__raw1(SYS_close, fd);
 }
 
-/* A call that makes a duplicate of a descriptor. */
-static long duplicate(struct tn__run_call *c)
+/* A call that has made a duplicate of a descriptor. */
+static long duplicated(const struct tn__run_call *c, long r)
 {
     int fd = (int)c->a[0];
-    long r = tn__run_fd_new(tn__run_kernel(c));
 
+    tn__run_fd_new(r);
     has_duplicates = true;
     if (r >= 0 && r < FDS_MAX && (unsigned)fd < FDS_MAX)
         fds[r].is_foreign = fds[fd].is_foreign;
@@ -308,7 +331,8 @@ static long duplicate(struct tn__run_call *c)
 
 long tn__run_dup(struct tn__run_call *c)
 {
-    return tn__run_fd_is_ours((int)c->a[0]) ? -EBADF : duplicate(c);
+    return tn__run_fd_is_ours((int)c->a[0]) ? -EBADF
+                                             : duplicated(c, tn__run_kernel(c));
 }
 
 /* What takes a folder may get a descriptor here too: none of ours is one. */
@@ -331,6 +355,7 @@ static long replace(struct tn__run_call *c)
 {
     int from = (int)c->a[0], to = (int)c->a[1];
     long r = tn__raw3(SYS_fcntl, from, F_GETFD, 0);
+    bool may_wait;
 
     if (r < 0 || tn__run_fd_is_ours(from))
         return -EBADF;
@@ -339,8 +364,10 @@ static long replace(struct tn__run_call *c)
         if (r < 0)
             return r;
     }
+    may_wait = is_slow(to);
     tn__run_fd_forget(to);
-    return duplicate(c);
+    return duplicated(c, TN_UNLIKELY(may_wait) ? tn__run_offload(c)
+                                               : tn__run_kernel(c));
 }
 
 long tn__run_dup2(struct tn__run_call *c)
@@ -355,22 +382,36 @@ long tn__run_dup3(struct tn__run_call *c)
     return c->a[0] == c->a[1] ? -EINVAL : replace(c);
 }
 
+/* The kernel's close_range(), of what is all the program's. */
+static long close_all(const struct tn__run_call *c, unsigned first,
+                      unsigned last, bool may_wait)
+{
+    struct tn__run_call part = *c;
+
+    part.a[0] = first;
+    part.a[1] = last;
+    return may_wait ? tn__run_offload(&part) : tn__run_kernel(&part);
+}
+
 long tn__run_close_range(struct tn__run_call *c)
 {
     unsigned first = (unsigned)c->a[0], last = (unsigned)c->a[1];
+    bool may_wait = has_lingering;
     long r = 0;
 
     if (first > last || (c->a[2] & 4)) /* CLOSE_RANGE_CLOEXEC */
         return tn__run_kernel(c);
-    for (unsigned fd = first; fd <= last && fd < (unsigned)fds_top; fd++)
-        if (!tn__run_fd_is_ours((int)fd))
-            tn__run_fd_forget((int)fd);
+    for (unsigned fd = first; fd <= last && fd < (unsigned)fds_top; fd++) {
+        if (tn__run_fd_is_ours((int)fd))
+            continue;
+        may_wait |= is_slow((int)fd);
+        tn__run_fd_forget((int)fd);
+    }
     while (r == 0 && first <= last) {
         unsigned stop = tn__run_next_of_ours(first);
 
         if (stop > first)
-            r = tn__raw3(SYS_close_range, first,
-                         stop <= last ? stop - 1 : last, c->a[2]);
+            r = close_all(c, first, stop <= last ? stop - 1 : last, may_wait);
         if (stop >= last)
             break;
         first = stop + 1;
@@ -413,7 +454,7 @@ long tn__run_fcntl(struct tn__run_call *c)
         return r;
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-        return duplicate(c);
+        return duplicated(c, tn__run_kernel(c));
     case F_SETLKW:
         return lock(c, 1, F_SETLK);
     case F_OFD_SETLKW:
@@ -445,6 +486,8 @@ long tn__run_setsockopt(struct tn__run_call *c)
 
     if (r != 0 || c->a[1] != SOL_SOCKET)
         return r;
+    if (c->a[2] == SO_LINGER)
+        has_lingering = true;
     if (c->a[2] == SO_RCVTIMEO || c->a[2] == SO_SNDTIMEO ||
         c->a[2] == RCVTIMEO_NEW || c->a[2] == SNDTIMEO_NEW ||
         c->a[2] == SO_RCVLOWAT) {

@@ -210,10 +210,20 @@ static bool finish(struct tn__job *job, const char *what)
     return true;
 }
 
+/* What was closed is not closed again, so what was not has to be: no EINTR. */
+static bool is_close(long nr)
+{
+    enum { NR_CLOSE_RANGE = 436 };
+
+    return nr == SYS_close || nr == SYS_dup2 || nr == SYS_dup3 ||
+           nr == NR_CLOSE_RANGE;
+}
+
 static long make(struct tn__run_call *c, bool is_quick, bool is_own)
 {
     struct tn__job job = {.call = c, .g = tn__run_hub.current,
                       .is_quick = is_quick && !is_own, .is_own = is_own};
+    bool is_whole = is_quick || is_close(c->nr);
     const char *name = (unsigned long)c->nr < TN__RUN_CALLS
                            ? tn__run_call_names[c->nr]
                            : NULL;
@@ -233,10 +243,10 @@ static long make(struct tn__run_call *c, bool is_quick, bool is_own)
     }
     tn__run.counts.offloaded++;
     if (!finish(&job, name ? name : "call"))
-        return is_quick && !has_to_leave(c) ? TN__RUN_AGAIN : -EINTR;
+        return is_whole && !has_to_leave(c) ? TN__RUN_AGAIN : -EINTR;
     if (job.signal)
         tn__run_raise_self(job.signal);
-    if (job.result == TN__RUN_AGAIN && !is_quick)
+    if (job.result == TN__RUN_AGAIN && !is_whole)
         return -EINTR;
     return job.result;
 }

@@ -3,6 +3,7 @@
  * reused, under a waiter too, and waits that need none. With an argument: also
  * what differs from native threads, where a thread that waits does not learn
  * that its descriptor was closed. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -263,6 +264,65 @@ static void test_closed_behind(void)
     join(t);
 }
 
+/* ---- SO_LINGER ---- */
+
+static volatile int is_closed;
+
+static void *close_it(void *arg)
+{
+    close((int)(intptr_t)arg);
+    is_closed = 1;
+    return NULL;
+}
+
+static void *replace_it(void *arg)
+{
+    CHECK(dup2(hold[0], (int)(intptr_t)arg) == (int)(intptr_t)arg);
+    is_closed = 1;
+    return NULL;
+}
+
+static void *close_as_range(void *arg)
+{
+    unsigned fd = (unsigned)(intptr_t)arg;
+
+    CHECK(syscall(SYS_close_range, fd, fd, 0) == 0);
+    is_closed = 1;
+    return NULL;
+}
+
+/* Its peer reads only when another thread has gone on while it was closed. */
+static void test_linger(const char *what, void *(*close_with)(void *))
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET};
+    struct linger l = {1, 30};
+    socklen_t len = sizeof addr;
+    static char buf[65536];
+    int server = socket(AF_INET, SOCK_STREAM, 0), client, fd;
+    pthread_t t;
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(setsockopt(server, SOL_SOCKET, SO_LINGER, &l, sizeof l) == 0);
+    CHECK(bind(server, (struct sockaddr *)&addr, len) == 0);
+    CHECK(listen(server, 1) == 0);
+    CHECK(getsockname(server, (struct sockaddr *)&addr, &len) == 0);
+    client = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(connect(client, (struct sockaddr *)&addr, len) == 0);
+    fd = accept(server, NULL, NULL);
+    while (send(fd, buf, sizeof buf, MSG_DONTWAIT) > 0)
+        ;
+    is_closed = 0;
+    t = start(close_with, (void *)(intptr_t)fd);
+    nap_ms(5);
+    printf("%s lingers: %d\n", what, !is_closed);
+    while (recv(client, buf, sizeof buf, 0) > 0)
+        ;
+    join(t);
+    close(fd); /* what dup2() has made of it */
+    close(client);
+    close(server);
+}
+
 /* ---- waits for which the engine needs descriptors ---- */
 
 enum { WAITERS = 100 };
@@ -385,6 +445,9 @@ int main(int argc, char **argv)
     test_sweep();
     CHECK(pipe(hold) == 0);
     test_closed_behind();
+    test_linger("close", close_it);
+    test_linger("dup2", replace_it);
+    test_linger("close_range", close_as_range);
     close(hold[0]);
     close(hold[1]);
     test_waits(&set);
