@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* run/device.c - character devices other than terminals, of which nobody knows
- * what their calls do.
+/* run/device.c - character devices, of which nobody knows what their calls do.
  *
- * A write to one may be a message, so it is never made in parts, as that to a
- * terminal is; where RWF_NOWAIT is not known a helper makes it. An ioctl() is
- * known for sockets, pipes, terminals, and some that all files have; a helper
- * makes any other. */
-#include "run/run.h"
+ * A write to one may be a message, or a line that is not to be mixed with those
+ * of others, so it is never made in parts; where RWF_NOWAIT is not known a
+ * helper makes it. An ioctl() is known for sockets, pipes, terminals, and some
+ * that all files have; a helper makes any other. */
+#include "run/io.h"
 
 #include <asm/ioctls.h>
 #include <linux/fs.h>
@@ -57,23 +56,34 @@ static bool is_known(unsigned what)
 
 static bool is_memory_device(const struct stat *st)
 {
-    return ((unsigned)st->st_rdev >> 8 & 0xfff) == 1;
+    enum { MEMORY = 1, KERNEL_LOG = 11 };
+    unsigned device = (unsigned)st->st_rdev;
+
+    return (device >> 8 & 0xfff) == MEMORY && (device & 0xff) != KERNEL_LOG;
 }
 
 static bool is_message_device(int fd, struct tn__run_fd *f)
 {
     enum { UNKNOWN, NO, YES };
-    unsigned short size[4]; /* of a terminal */
     struct stat st;
 
     if (TN_LIKELY(f->device != UNKNOWN))
         return f->device == YES;
     f->device = NO;
     if (!f->is_socket && tn__sys_fstat(fd, &st) == 0 &&
-        S_ISCHR(st.st_mode) && !is_memory_device(&st) &&
-        tn__raw3(SYS_ioctl, fd, TIOCGWINSZ, (long)size) < 0)
+        S_ISCHR(st.st_mode) && !is_memory_device(&st))
         f->device = YES;
     return f->device == YES;
+}
+
+/* As it stands, by a helper; but it is who calls that a terminal stops. */
+static long write_whole(struct tn__run_call *c, const struct tn__run_fd *f)
+{
+    long r = 0;
+
+    if (f->is_terminal && tn__run.counts.alive > 1)
+        r = tn__io_ask_terminal(c, SYS_write);
+    return r < 0 ? r : tn__run_offload(c);
 }
 
 bool tn__run_device_write(struct tn__run_call *c, struct tn__run_fd *f,
@@ -93,7 +103,7 @@ bool tn__run_device_write(struct tn__run_call *c, struct tn__run_fd *f,
         return false; /* it can be waited for */
     if (*ret == -EOPNOTSUPP) {
         f->has_no_nowait = true;
-        *ret = tn__run_offload(c);
+        *ret = write_whole(c, f);
     }
     return true;
 }

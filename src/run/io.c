@@ -16,12 +16,9 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
-/* A process that is not in the foreground gets SIGTTIN when it reads from its
- * terminal, not when there is a line: a read of nothing raises it. 0, or what
- * the call is to give. */
-static long ask_terminal(const struct tn__run_call *c)
+long tn__io_ask_terminal(const struct tn__run_call *c, long nr)
 {
-    struct tn__run_call nothing = {.nr = SYS_read, .a = {c->a[0]}};
+    struct tn__run_call nothing = {.nr = nr, .a = {c->a[0]}};
     int group = 0;
 
     if (tn__raw3(SYS_ioctl, c->a[0], TIOCGPGRP, (long)&group) < 0 ||
@@ -54,7 +51,7 @@ static long read_in(struct tn__run_call *c, struct tn__op *op,
     if (TN_UNLIKELY(f->has_low_mark))
         return tn__io_whole(c, f);
     if (TN_UNLIKELY(f->is_terminal)) {
-        r = ask_terminal(c);
+        r = tn__io_ask_terminal(c, SYS_read);
         if (r < 0)
             return r;
         if (has_own_wait(op->fd))

@@ -44,6 +44,10 @@ static inline long tn__io_out(struct tn__run_call *c, struct tn__op *op,
     return tn__io_plain(tn__run_io(c, op, deadline, what));
 }
 
+/* A process that is not in the foreground gets SIGTTIN when it reads from its
+ * terminal, not when there is a line, and may get SIGTTOU when it writes: a
+ * read or write of nothing raises it. 0, or what the call is to give. */
+long tn__io_ask_terminal(const struct tn__run_call *c, long nr);
 /* The kernel makes the call as it stands, and knows when it is done. */
 long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f);
 /* Go on with an operation that has a buffer, until all is written. `done` is
