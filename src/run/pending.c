@@ -137,19 +137,37 @@ static const struct tn__run_green *caller(void)
 
 /* What a call has raised says the same as kill() of ourselves, but it comes
  * with the call's result. */
-void tn__run_signal_attribute(siginfo_t *info, const ucontext_t *uc)
+static bool is_of_call(const siginfo_t *info, const ucontext_t *uc)
 {
     const greg_t *regs = uc->uc_mcontext.gregs;
     int sig = info->si_signo;
     bool is_raised = (sig == SIGPIPE && regs[REG_RAX] == -EPIPE) ||
                      (sig == SIGXFSZ && regs[REG_RAX] == -EFBIG);
 
-    if (TN_LIKELY(!is_raised) || info->si_code != SI_USER ||
-        info->si_pid != tn__run.pid ||
-        regs[REG_RIP] < (long)tn__run_exempt_start ||
-        regs[REG_RIP] >= (long)tn__run_exempt_end || !caller())
-        return;
-    tag(info, caller());
+    return is_raised && info->si_code == SI_USER &&
+           info->si_pid == tn__run.pid &&
+           regs[REG_RIP] >= (long)tn__run_exempt_start &&
+           regs[REG_RIP] < (long)tn__run_exempt_end;
+}
+
+/* Of a timer or a limit that counts CPU time. The kernel asks the thread first
+ * whose time it was. */
+static bool is_of_cpu_time(const siginfo_t *info)
+{
+    int sig = info->si_signo;
+
+    return info->si_code == SI_KERNEL &&
+           (sig == SIGPROF || sig == SIGVTALRM || sig == SIGXCPU);
+}
+
+void tn__run_signal_attribute(siginfo_t *info, const ucontext_t *uc)
+{
+    const struct tn__run_green *green = caller();
+    tn__run_set bit = tn__run_bit(info->si_signo);
+
+    if (green && (is_of_call(info, uc) ||
+                  (is_of_cpu_time(info) && !(green->mask & bit))))
+        tag(info, green);
 }
 
 bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid)

@@ -407,9 +407,11 @@ static void arrive(struct tn__run_green *green, const siginfo_t *info,
                    ucontext_t *uc)
 {
     int sig = info->si_signo;
+    siginfo_t own = *info;
 
     tn__run_begin();
-    tn__run_signal_hand_over(info);
+    tn__run_signal_attribute(&own, uc);
+    tn__run_signal_hand_over(&own);
     collect();
     tn__run_unblock();
     if (tn__run_signal_due(green, 0)) {

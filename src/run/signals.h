@@ -73,7 +73,8 @@ tn__run_set tn__run_signals_shared(void);
 void tn__run_signals_retarget(void);
 /* A signal of this number is ignored from now on: none is pending. */
 void tn__run_signal_discard(int sig);
-/* It has come in the engine: if a call has raised it, let it say for whom. */
+/* It has come just now: if a call has raised it, or the CPU time of the process
+ * is up, let it say for whom. */
 void tn__run_signal_attribute(siginfo_t *info, const ucontext_t *uc);
 /* Does it say that it is for the green thread *ret_tid? */
 bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid);

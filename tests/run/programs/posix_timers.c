@@ -303,6 +303,37 @@ static void test_itimers(void)
     printf(" %d\n", alarm(0) > 98);
 }
 
+static volatile int n_in_main, n_in_other;
+
+static void count_thread(int sig)
+{
+    (void)sig;
+    if (pthread_equal(pthread_self(), main_thread))
+        n_in_main++;
+    else
+        n_in_other++;
+}
+
+static void *use_time(void *arg)
+{
+    while (n_in_main + n_in_other < 5)
+        ;
+    return arg;
+}
+
+/* Who uses the time gets the signal, not main, which waits. */
+static void test_whose_time(void)
+{
+    const struct itimerval it = {{0, 5000}, {0, 5000}}, none = {{0, 0}, {0, 0}};
+    struct sigaction a = {.sa_handler = count_thread, .sa_flags = SA_RESTART};
+
+    CHECK(sigaction(SIGPROF, &a, NULL) == 0);
+    CHECK(setitimer(ITIMER_PROF, &it, NULL) == 0);
+    join(start(use_time, NULL));
+    CHECK(setitimer(ITIMER_PROF, &none, NULL) == 0);
+    printf("in main %d\n", n_in_main);
+}
+
 /* ---- sleeping ---- */
 
 static void *signal_soon(void *arg)
@@ -441,6 +472,7 @@ int main(void)
     test_many_timers();
     test_overrun();
     test_itimers();
+    test_whose_time();
     test_sleeps();
     test_queue();
     test_aio();
