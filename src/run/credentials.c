@@ -47,10 +47,11 @@ static const short ours[] = {
     SYS_sched_setattr, SYS_getpriority, SYS_setpriority, SYS_rt_sigaction,
     SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigpending,
     SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_sigaltstack, SYS_tgkill,
-    SYS_tkill, SYS_rt_tgsigqueueinfo, SYS_timer_create, SYS_mmap, SYS_munmap,
-    SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_setuid, SYS_setgid,
-    SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setgroups,
-    SYS_unshare, SYS_io_getevents, SYS_io_submit,
+    SYS_tkill, SYS_rt_tgsigqueueinfo, SYS_timer_create, SYS_timer_delete,
+    SYS_timer_settime, SYS_timer_getoverrun, SYS_mmap, SYS_munmap, SYS_mremap,
+    SYS_mprotect, SYS_madvise, SYS_brk, SYS_setuid, SYS_setgid, SYS_setreuid,
+    SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_unshare,
+    SYS_io_getevents, SYS_io_submit,
 };
 
 bool tn__run_is_own_call(const struct tn__run_call *c)

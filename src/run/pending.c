@@ -33,6 +33,7 @@ static struct tn__list pool; /* of struct tn__run_signal; zero: not yet */
 static struct tn__list shared; /* those for the process */
 static tn__run_set shared_set;
 static long n_made, n_max;
+static int n_of_timers; /* on all lists */
 
 void tn__run_signals_init(void)
 {
@@ -40,6 +41,7 @@ void tn__run_signals_init(void)
     tn__list_init(&shared);
     shared_set = 0;
     n_made = 0;
+    n_of_timers = 0;
 }
 
 static void read_limit(void)
@@ -180,11 +182,39 @@ bool tn__run_signal_is_tagged(const siginfo_t *info, int *ret_tid)
 
 /* ---- lists ---- */
 
+static struct tn__run_signal *signal_of(struct tn__list *link)
+{
+    return TN_CONTAINER(link, struct tn__run_signal, link);
+}
+
+static bool is_of_timer(const siginfo_t *info, int id)
+{
+    return info->si_code == SI_TIMER && info->si_timerid == id;
+}
+
+/* A timer has one signal pending, which counts those that came after it. */
+static bool merge(struct tn__list *list, const siginfo_t *info)
+{
+    for (struct tn__list *n = list->next; n != list; n = n->next) {
+        siginfo_t *first = &signal_of(n)->info;
+        int64_t overrun;
+
+        if (!is_of_timer(first, info->si_timerid))
+            continue;
+        overrun = (int64_t)first->si_overrun + info->si_overrun + 1;
+        first->si_overrun = overrun < INT32_MAX ? (int)overrun : INT32_MAX;
+        return true;
+    }
+    return false;
+}
+
 static long add(struct tn__list *list, tn__run_set *set, const siginfo_t *info)
 {
     tn__run_set bit = tn__run_bit(info->si_signo);
     struct tn__run_signal *s;
 
+    if (info->si_code == SI_TIMER && (*set & bit) && merge(list, info))
+        return 0;
     if ((*set & bit) && info->si_signo < 32)
         return 0; /* the classic signals do not queue */
     s = get_signal();
@@ -193,6 +223,7 @@ static long add(struct tn__list *list, tn__run_set *set, const siginfo_t *info)
     s->info = *info;
     tn__list_insert(list, &s->link);
     *set |= bit;
+    n_of_timers += info->si_code == SI_TIMER;
     return 0;
 }
 
@@ -261,6 +292,13 @@ int tn__run_signal_due(const struct tn__run_green *green, tn__run_set but)
     return first_of(found);
 }
 
+static void put_back(struct tn__run_signal *s)
+{
+    n_of_timers -= s->info.si_code == SI_TIMER;
+    tn__list_remove(&s->link);
+    tn__list_insert(&pool, &s->link);
+}
+
 /* Take the first `sig` off a list that has it. */
 static void take(struct tn__list *list, tn__run_set *set, int sig,
                  siginfo_t *ret_info)
@@ -270,8 +308,7 @@ static void take(struct tn__list *list, tn__run_set *set, int sig,
 
     for (struct tn__list *n = list->next; n != list && !has_more;
          n = n->next) {
-        struct tn__run_signal *s =
-            TN_CONTAINER(n, struct tn__run_signal, link);
+        struct tn__run_signal *s = signal_of(n);
 
         if (s->info.si_signo != sig)
             continue;
@@ -282,8 +319,7 @@ static void take(struct tn__list *list, tn__run_set *set, int sig,
     if (!has_more)
         *set &= ~tn__run_bit(sig);
     *ret_info = found->info;
-    tn__list_remove(&found->link);
-    tn__list_insert(&pool, &found->link);
+    put_back(found);
 }
 
 bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
@@ -297,6 +333,8 @@ bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
         take(&green->signals, &green->pending, sig, ret_info);
     else
         take(&shared, &shared_set, sig, ret_info);
+    if (ret_info->si_code == SI_TIMER)
+        tn__run_timer_taken(ret_info);
     return true;
 }
 
@@ -335,5 +373,35 @@ void tn__run_signal_discard(int sig)
             TN_CONTAINER(n, struct tn__run_green, all);
 
         drop(&green->signals, &green->pending, bit);
+    }
+}
+
+static void drop_timer(struct tn__list *list, tn__run_set *set, int id)
+{
+    struct tn__list *n = list->next;
+
+    *set = 0;
+    while (n != list) {
+        struct tn__run_signal *s = signal_of(n);
+
+        n = n->next;
+        if (is_of_timer(&s->info, id))
+            put_back(s);
+        else
+            *set |= tn__run_bit(s->info.si_signo);
+    }
+}
+
+void tn__run_signal_drop_timer(int id)
+{
+    if (n_of_timers == 0)
+        return;
+    drop_timer(&shared, &shared_set, id);
+    for (struct tn__list *n = tn__run.greens.next; n != &tn__run.greens;
+         n = n->next) {
+        struct tn__run_green *green =
+            TN_CONTAINER(n, struct tn__run_green, all);
+
+        drop_timer(&green->signals, &green->pending, id);
     }
 }

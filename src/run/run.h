@@ -334,6 +334,7 @@ tn__run_fn tn__run_kill, tn__run_tgkill, tn__run_tkill, tn__run_signalfd;
 tn__run_fn tn__run_rt_tgsigqueueinfo, tn__run_rt_sigqueueinfo;
 /* timers.c */
 tn__run_fn tn__run_timer_create, tn__run_timer_delete;
+tn__run_fn tn__run_timer_settime, tn__run_timer_getoverrun;
 /* sleep.c */
 tn__run_fn tn__run_nanosleep, tn__run_clock_nanosleep;
 /* wait.c, select.c */

@@ -73,6 +73,8 @@ tn__run_set tn__run_signals_shared(void);
 void tn__run_signals_retarget(void);
 /* A signal of this number is ignored from now on: none is pending. */
 void tn__run_signal_discard(int sig);
+/* None of the timer `id` is pending any more. */
+void tn__run_signal_drop_timer(int id);
 /* It has come just now: if a call has raised it, or the CPU time of the process
  * is up, let it say for whom. */
 void tn__run_signal_attribute(siginfo_t *info, const ucontext_t *uc);
@@ -98,6 +100,8 @@ void tn__run_altstack_load(struct tn__run_green *green);
 
 /* timers.c: whose the signal of a timer is. 0: the process's; -1: nobody's. */
 int tn__run_timer_target(const siginfo_t *info);
+/* Its thread is told of this signal. */
+void tn__run_timer_taken(const siginfo_t *info);
 void tn__run_timers_in_child(void);
 
 #endif /* TN_RUN_SIGNALS_H */

@@ -7,6 +7,10 @@
  * there the timer was deleted, and its signal with it. libc's SIGEV_THREAD is
  * built on this.
  *
+ * A thread that blocks it while others do not gets each from the kernel.
+ * One is pending (pending.c), which counts the others: so how many came late is
+ * here to be asked, and the signal goes when the timer is set anew.
+ *
  * The kernel gives numbers that were not used for long: they grow with every
  * timer, and the table must not. So it is a hash table of those there are. */
 #include "run/run.h"
@@ -24,6 +28,7 @@ struct event {
 struct entry {
     int id;  /* the number of the timer, and 1; 0: free */
     int tid; /* whose it is; 0: the process's */
+    int overrun; /* of its last signal; -1: the kernel has given all */
 };
 
 static struct entry *table; /* mapped; or NULL */
@@ -68,7 +73,7 @@ static int add(int id, int tid)
 {
     if (2 * n_timers >= n_entries && grow() < 0)
         return -ENOMEM;
-    table[find(id)] = (struct entry){id + 1, tid};
+    table[find(id)] = (struct entry){id + 1, tid, -1};
     n_timers++;
     return 0;
 }
@@ -95,6 +100,14 @@ int tn__run_timer_target(const siginfo_t *info)
     unsigned i = n_entries ? find(info->si_timerid) : 0;
 
     return n_entries && table[i].id ? table[i].tid : -1;
+}
+
+void tn__run_timer_taken(const siginfo_t *info)
+{
+    unsigned i = n_entries ? find(info->si_timerid) : 0;
+
+    if (n_entries && table[i].id)
+        table[i].overrun = info->si_overrun;
 }
 
 /* With `event`, for the green thread `tid`; 0: the process. */
@@ -135,7 +148,31 @@ long tn__run_timer_delete(struct tn__run_call *c)
 {
     long r = tn__raw1(SYS_timer_delete, (int)c->a[0]);
 
-    if (r == 0)
+    if (r == 0) {
+        tn__run_signal_drop_timer((int)c->a[0]);
         drop((int)c->a[0]);
+    }
     return r;
+}
+
+long tn__run_timer_settime(struct tn__run_call *c)
+{
+    long r;
+
+    tn__run_signals_drain(); /* what comes after this may be of the new time */
+    r = tn__raw4(SYS_timer_settime, (int)c->a[0], c->a[1], c->a[2], c->a[3]);
+    if (r == 0)
+        tn__run_signal_drop_timer((int)c->a[0]);
+    return r;
+}
+
+long tn__run_timer_getoverrun(struct tn__run_call *c)
+{
+    int id = (int)c->a[0];
+    long r = tn__raw1(SYS_timer_getoverrun, id);
+    unsigned i = n_entries ? find(id) : 0;
+
+    if (r < 0 || !n_entries || !table[i].id || table[i].overrun < 0)
+        return r;
+    return table[i].overrun;
 }

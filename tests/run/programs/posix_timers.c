@@ -107,6 +107,50 @@ static void test_many_owners(void)
     printf("timers of %d threads: %ld went astray\n", OWNERS, wrong);
 }
 
+/* How many signals there are just now, and how many shots they stand for. */
+static int take_shots(const sigset_t *set, timer_t timer, int *ret_n)
+{
+    static const struct timespec now;
+    siginfo_t info;
+    int shots = 0;
+
+    for (*ret_n = 0; sigtimedwait(set, &info, &now) > 0; ++*ret_n) {
+        shots += 1 + info.si_overrun;
+        CHECK(timer_getoverrun(timer) == info.si_overrun);
+    }
+    return shots;
+}
+
+/* Blocked here alone, a signal is pending once, and counts. */
+static void *block_and_take(void *arg)
+{
+    struct itimerspec often = {{0, 20000000}, {0, 20000000}}, off = {0};
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID,
+                         .sigev_signo = SIGRTMIN + 3};
+    int n, shots;
+    timer_t timer;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    e._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0);
+    CHECK(timer_settime(timer, 0, &often, NULL) == 0);
+    nap_ms(400);
+    shots = take_shots(&set, timer, &n);
+    printf("blocked: few signals %d, for most shots %d\n", n < 8,
+           shots >= 10);
+    nap_ms(200);
+    CHECK(timer_settime(timer, 0, &off, NULL) == 0);
+    take_shots(&set, timer, &n);
+    printf("after the end one at most %d\n", n <= 1); /* none since 6.13 */
+    CHECK(timer_settime(timer, 0, &often, NULL) == 0);
+    nap_ms(50);
+    CHECK(timer_delete(timer) == 0);
+    return arg;
+}
+
 static long resident_kib(void)
 {
     long pages = 0;
@@ -469,6 +513,7 @@ int main(void)
     join(start(test_thread, NULL));
     test_thread_id();
     test_many_owners();
+    join(start(block_and_take, NULL));
     test_many_timers();
     test_overrun();
     test_itimers();
