@@ -120,6 +120,26 @@ void tn__run_actions_unwatch(void)
             load(sig);
 }
 
+tn__run_set tn__run_actions_before_exec(void)
+{
+    tn__run_set set = 0;
+
+    for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++) {
+        if (actions[sig].handler != (void *)SIG_IGN || is_engines(sig) ||
+            !is_ours(sig))
+            continue;
+        tn__run_action_load(sig, &actions[sig]);
+        set |= tn__run_bit(sig);
+    }
+    return set;
+}
+
+void tn__run_actions_after_exec(tn__run_set set)
+{
+    for (; set; set &= set - 1)
+        load(__builtin_ctzll(set) + 1);
+}
+
 void tn__run_actions_go_native(void)
 {
     for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++)

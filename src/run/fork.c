@@ -212,6 +212,7 @@ static long spawn(struct tn__run_call *c, bool has_own_stack)
     struct tn__run_regs *regs = (void *)c->uc->uc_mcontext.gregs;
     tn__run_set kernel_mask = tn__run_here()->kernel_mask;
     const tn__run_set *mask = &tn__run_self()->mask;
+    tn__run_set ignored;
     size_t bytes = 0;
     void *save = NULL;
     long r;
@@ -223,10 +224,12 @@ static long spawn(struct tn__run_call *c, bool has_own_stack)
             return -ENOMEM;
     }
     tn__run_mask_load(~(tn__run_set)0);
+    ignored = tn__run_actions_before_exec(); /* its calls are native */
     tn__run_lend();
     r = has_own_stack ? tn__run_spawn(c->nr, c->a, regs, mask)
                       : tn__run_spawn_here(c->nr, c->a, regs, mask, save);
     tn__run_lend_end();
+    tn__run_actions_after_exec(ignored);
     tn__run.has_forked = true;
     if (tn__run_is_many)
         tn__run_mask_reload();

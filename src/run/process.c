@@ -34,12 +34,14 @@ static void take_back_pending(struct tn__run_green *green, tn__run_set set)
 static long exec(struct tn__run_call *c)
 {
     struct tn__run_green *green = tn__run_self();
-    tn__run_set mask = tn__run_here()->kernel_mask, pending;
+    tn__run_set mask = tn__run_here()->kernel_mask, pending, ignored;
     long r;
 
     tn__run_mask_load(green->mask);
     pending = hand_over_pending(green);
+    ignored = tn__run_actions_before_exec();
     r = tn__run_kernel(c);
+    tn__run_actions_after_exec(ignored);
     take_back_pending(green, pending);
     if (tn__run_is_many)
         tn__run_mask_reload();

@@ -35,6 +35,10 @@ long tn__run_action_load(int sig, const struct tn__run_action *action);
 void tn__run_actions_init(void);
 /* Give the kernel the program's own handlers: for a child. */
 void tn__run_actions_go_native(void);
+/* What the program ignores stays so over exec(), which a handler of ours would
+ * not. The signals for which it has to be loaded again. */
+tn__run_set tn__run_actions_before_exec(void);
+void tn__run_actions_after_exec(tn__run_set set);
 /* A child prints no stats. */
 void tn__run_actions_unwatch(void);
 /* signal.c: before a return by sigreturn: the kernel will take its mask and its

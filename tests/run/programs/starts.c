@@ -167,6 +167,14 @@ static int show(void)
     return 3;
 }
 
+/* Two of them are such that the engine has handlers for. */
+static void ignore_some(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGSEGV, SIG_IGN);
+    signal(SIGBUS, SIG_IGN);
+}
+
 static void *exec_it(void *arg)
 {
     const char *how = arg;
@@ -202,12 +210,11 @@ static void *wait_for_ever(void *arg)
 static int exec_by(const char *how)
 {
     struct sigaction a = {.sa_handler = on_signal};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t set;
 
     fflush(stdout);
     sigaction(SIGUSR1, &a, NULL);
-    sigaction(SIGPIPE, &ignore, NULL);
+    ignore_some();
     sigemptyset(&set);
     sigaddset(&set, SIGUSR2);
     pthread_sigmask(SIG_SETMASK, &set, NULL);
@@ -255,6 +262,32 @@ static void test_session(void)
     printf("in a session of its own: %d\n", status_of(pid));
 }
 
+/* What is ignored stays so, however the program is started. */
+static void test_ignored(void)
+{
+    char *args[] = {(char *)(uintptr_t)self, (char *)(uintptr_t)"show", NULL};
+    pid_t pid;
+
+    ignore_some();
+    setenv("TENDRIL_RUN", "0", 1);
+    fflush(stdout);
+    CHECK(posix_spawn(&pid, self, NULL, NULL, args, environ) == 0);
+    printf("spawned: %d\n", status_of(pid));
+    pid = vfork();
+    if (pid == 0) {
+        execv(self, args);
+        _exit(1);
+    }
+    printf("after vfork: %d\n", status_of(pid));
+    pid = fork();
+    if (pid == 0) {
+        execv("/none", args);
+        execv(self, args);
+        _exit(1);
+    }
+    printf("after fork: %d\n", status_of(pid));
+}
+
 int main(int argc, char **argv)
 {
     int there = 0;
@@ -269,5 +302,6 @@ int main(int argc, char **argv)
     printf("spawned by many: bad %d\n", run_all(spawn_many, 8));
     test_clone_vm();
     test_session();
+    test_ignored();
     return 0;
 }
