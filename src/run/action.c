@@ -96,8 +96,10 @@ void tn__run_action_renew(int sig)
 
 void tn__run_actions_watch(tn__run_set set)
 {
-    set &= ~(watched_too | tn__run_bit(SIGKILL) | tn__run_bit(SIGSTOP) |
-             tn__run_bit(SIGSYS) | tn__run_bit(TN__RUN_QUANTUM_SIGNAL));
+    /* Not what instructions raise: after a breakpoint they would go on. */
+    set &= TN__RUN_BLOCKED & ~watched_too;
+    set &= ~(tn__run_bit(SIGKILL) | tn__run_bit(SIGSTOP) |
+             tn__run_bit(TN__RUN_QUANTUM_SIGNAL));
     watched_too |= set;
     for (; set; set &= set - 1)
         load(__builtin_ctzll(set) + 1);

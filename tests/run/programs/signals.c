@@ -371,6 +371,32 @@ static int comes_to_child(int sig)
     return -1;
 }
 
+static void *wait_for_all(void *arg)
+{
+    sigset_t set;
+    int sig;
+
+    sigfillset(&set);
+    sigwait(&set, &sig);
+    return arg;
+}
+
+/* What the CPU raises is for the one that has done it, and deadly at once. */
+static int break_here(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        start(wait_for_all, NULL);
+        nap_ms(20);
+        __asm__ volatile("int3");
+        _exit(1);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : WTERMSIG(status);
+}
+
 static void test_waited_for(void)
 {
     sigset_t set = only(SIGURG), old, pending;
@@ -389,6 +415,7 @@ static void test_waited_for(void)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     printf("waited for, and deadly by default: %d\n",
            comes_to_child(SIGTERM));
+    printf("a breakpoint while another waits for all: %d\n", break_here());
 }
 
 /* A handler may wait; others run meanwhile. */
