@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* run/connect.c - accept, connect and sendfile on sockets that block.
  *
- * These have no flag that says "do not wait". Where there is no other way, the
- * description gets O_NONBLOCK for the time of the one system call: nothing of
- * ours runs in between, and only another process that shares it could see.
- * Where that may run an engine too, a lock keeps the two apart. */
+ * These have no flag that says "do not wait". So the description gets
+ * O_NONBLOCK for the time of the one system call: nothing of ours runs in
+ * between. Where another process may share it, and would see that, a helper
+ * makes the call as it stands. */
 #include "run/run.h"
 
 #include <fcntl.h>
@@ -13,40 +13,16 @@
 
 enum { BACKOFF_MIN_NS = 200000, BACKOFF_MAX_NS = 10000000 };
 
-static bool is_shared(int fd)
-{
-    const struct tn__run_fd *f = tn__run_fd_get(fd);
-
-    return tn__run.has_forked || (f && f->is_foreign);
-}
-
-/* Other processes wait, for a few system calls. One that has no such locks on
- * its descriptor goes without. */
-static void lock(int fd, short type)
-{
-    struct flock whole = {.l_type = type};
-
-    while (tn__raw3(SYS_fcntl, fd, F_SETLKW, (long)&whole) == -EINTR)
-        ;
-}
-
 /* The call, on a description that has O_NONBLOCK while it lasts. */
 static long without_waiting(struct tn__run_call *c, int fd)
 {
-    bool has_lock = is_shared(fd);
-    long flags, r;
+    long flags = tn__raw3(SYS_fcntl, fd, F_GETFL, 0), r;
 
-    if (has_lock)
-        lock(fd, F_WRLCK);
-    flags = r = tn__raw3(SYS_fcntl, fd, F_GETFL, 0);
-    if (flags >= 0) {
-        tn__raw3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-        r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4],
-                    c->a[5]);
-        tn__raw3(SYS_fcntl, fd, F_SETFL, flags);
-    }
-    if (has_lock)
-        lock(fd, F_UNLCK);
+    if (flags < 0)
+        return flags;
+    tn__raw3(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+    r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
+    tn__raw3(SYS_fcntl, fd, F_SETFL, flags);
     return r;
 }
 
@@ -62,18 +38,14 @@ static bool is_blocking(int fd, struct tn__run_fd **ret_fd)
 
 /* ---- accept ---- */
 
-/* Other processes may take the connection that poll() has seen. */
+/* Another process may take the connection that poll() has seen. */
 static long accept_shared(struct tn__run_call *c, tn_time deadline)
 {
-    for (;;) {
-        long r = without_waiting(c, (int)c->a[0]);
+    long r = tn__run_wait_fd((int)c->a[0], POLLIN, deadline, "accept");
 
-        if (r != -EAGAIN)
-            return r;
-        r = tn__run_wait_fd((int)c->a[0], POLLIN, deadline, "accept");
-        if (r <= 0)
-            return r < 0 ? r : -EAGAIN;
-    }
+    if (r <= 0)
+        return r < 0 ? r : -EAGAIN;
+    return tn__run_offload(c);
 }
 
 /* Once it is, it stays one, or there is an event for what has become of it. */
@@ -103,7 +75,7 @@ static long accept_one(struct tn__run_call *c, int flags)
     if (!is_listener(op.fd, f))
         return tn__run_offload(c); /* an error, most likely */
     deadline = tn__run_fd_deadline(c, f, TN__RUN_IN);
-    if (tn__run.has_forked || f->is_foreign)
+    if (f->is_foreign)
         return accept_shared(c, deadline);
     r = tn__hub_io(&tn__run_hub, &op, deadline, "accept");
     if (r == -ECANCELED)
@@ -169,6 +141,8 @@ long tn__run_connect(struct tn__run_call *c)
     if (!is_blocking((int)c->a[0], &f))
         return tn__run_kernel(c);
     deadline = tn__run_fd_deadline(c, f, TN__RUN_OUT);
+    if (f->is_foreign)
+        return tn__run_offload(c);
     r = without_waiting(c, (int)c->a[0]);
     if (r == -EAGAIN)
         r = knock_again(c, deadline);
@@ -185,6 +159,10 @@ long tn__run_sendfile(struct tn__run_call *c)
 
     if (!is_blocking((int)c->a[0], &f))
         return tn__run_kernel(c);
+    if (f->is_foreign) {
+        tn__run_fd_deadline(c, f, TN__RUN_OUT);
+        return tn__run_offload(c);
+    }
     while (total < c->a[3]) {
         part.a[3] = c->a[3] - total;
         r = without_waiting(&part, (int)c->a[0]);

@@ -6,8 +6,8 @@
  * moment is woken with EBADF.
  *
  * Whether a description has O_NONBLOCK is remembered, but asked for each time
- * where another process may change it: what was open at start, or was known
- * when a child was forked. A change seen on one
+ * where another process may change it: what was open at start, or when a child
+ * was forked, or came by a message. A change seen on one
  * number may be a change of others, if there were duplicates or children ever;
  * then all are asked for anew. It is the same with SO_RCVTIMEO, SO_SNDTIMEO and
  * SO_RCVLOWAT, once there may be any: none is asked for before.
@@ -74,10 +74,16 @@ static void each_open(void (*fn)(int fd))
         tn__raw1(SYS_close, dir);
 }
 
-/* It was open before us: others may share it. */
+/* Others may share it. */
 static void mark_foreign(int fd)
 {
     fds[fd].is_foreign = true;
+}
+
+static void mark_inherited(int fd)
+{
+    if (!(tn__raw3(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC))
+        mark_foreign(fd);
 }
 
 int tn__run_fds_init(void)
@@ -105,10 +111,9 @@ int tn__run_fds_end(void)
     return fds_end;
 }
 
-void tn__run_fds_shared(void)
+void tn__run_fds_shared(bool is_for_exec)
 {
-    for (int fd = 0; fd < fds_top; fd++)
-        fds[fd].is_foreign |= fds[fd].is_known;
+    each_open(is_for_exec ? mark_inherited : mark_foreign);
 }
 
 int tn__run_fds_in_child(void)
@@ -473,8 +478,10 @@ long tn__run_ioctl(struct tn__run_call *c)
     return r;
 }
 
-void tn__run_fd_received(void)
+void tn__run_fd_received(int fd)
 {
+    if ((unsigned)fd < FDS_MAX)
+        mark_foreign(fd);
     has_timeouts = true;
     tn__run.has_forked = true;
 }

@@ -173,7 +173,7 @@ static long fork_as(struct tn__run_call *c, struct request *q)
         return -EINVAL;
     if (tn__run_self()->own)
         return -EPERM;
-    tn__run_fds_shared();
+    tn__run_fds_shared(false);
     set_frame_mask(c);
     tn__run_mask_load(~(tn__run_set)0);
     r = tn__raw(q->nr, q->a[0], q->a[1], q->a[2], q->a[3], q->a[4], q->a[5]);
@@ -223,6 +223,7 @@ static long spawn(struct tn__run_call *c, bool has_own_stack)
         if (!save)
             return -ENOMEM;
     }
+    tn__run_fds_shared(true);
     tn__run_mask_load(~(tn__run_set)0);
     ignored = tn__run_actions_before_exec(); /* its calls are native */
     tn__run_lend();

@@ -114,6 +114,15 @@ long tn__run_sendto(struct tn__run_call *c)
     return tn__io_write(c, &op, f, "send");
 }
 
+static void note_rights(const unsigned char *data, size_t bytes)
+{
+    int fd;
+
+    for (size_t at = 0; at + sizeof fd <= bytes; at += sizeof fd)
+        if (tn__run_copy(&fd, data + at, sizeof fd) == 0)
+            tn__run_fd_received(fd);
+}
+
 /* Has a message brought descriptors? */
 static void look_for_rights(const struct msghdr *msg)
 {
@@ -123,10 +132,10 @@ static void look_for_rights(const struct msghdr *msg)
     while (control && at + sizeof(struct cmsghdr) <= msg->msg_controllen) {
         const struct cmsghdr *head = (const void *)(control + at);
 
-        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
-            tn__run_fd_received();
         if (head->cmsg_len < sizeof *head)
             return;
+        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+            note_rights(CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
         at += CMSG_ALIGN(head->cmsg_len);
     }
 }

@@ -489,8 +489,8 @@ static inline tn_time tn__run_fd_deadline(struct tn__run_call *c,
     return TN_LIKELY(!f->has_timeout) ? TN_FOREVER
                                       : tn__run_fd_wait_until(c, f, direction);
 }
-/* A descriptor may have come from another process. */
-void tn__run_fd_received(void);
+/* It may have come from another process. */
+void tn__run_fd_received(int fd);
 /* A call has given this descriptor, or an error, to the program: what is known
  * of the number is of one that was closed behind us. Passes it on. */
 long tn__run_fd_new(long fd);
@@ -498,8 +498,9 @@ long tn__run_fd_new(long fd);
 void tn__run_fd_forget(int fd);
 /* 0, or a negative errno: there is no loop. */
 int tn__run_fds_in_child(void);
-/* A child is about to be forked, which shares what is open. */
-void tn__run_fds_shared(void);
+/* A child is about to be forked, which shares what is open; or what an exec()
+ * leaves open, since before that it does nothing. */
+void tn__run_fds_shared(bool is_for_exec);
 /* One more than the last descriptor of the program that is open. */
 int tn__run_fds_end(void);
 

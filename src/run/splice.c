@@ -2,8 +2,8 @@
 /* run/splice.c - splice, tee and vmsplice, where a pipe is empty or full.
  *
  * SPLICE_F_NONBLOCK is for pipes; what is at the other end gets O_NONBLOCK for
- * the time of the one system call, as in connect.c. Then poll() says on which
- * side there is something to wait for. */
+ * the time of the one system call, or a helper makes that, as in connect.c.
+ * Then poll() says on which side there is something to wait for. */
 #include "run/run.h"
 
 #include <fcntl.h>
@@ -36,12 +36,18 @@ static struct side side_of(long fd, int direction)
     return s;
 }
 
-/* Set or put back O_NONBLOCK of a side that SPLICE_F_NONBLOCK is not for. */
+/* SPLICE_F_NONBLOCK is not for it. */
+static bool may_block(const struct side *s)
+{
+    return s->f && !s->is_pipe && !s->is_nonblock;
+}
+
+/* Set or put back O_NONBLOCK of such a side. */
 static void hold(const struct side *s, long flag)
 {
     long flags;
 
-    if (!s->f || s->is_pipe || s->is_nonblock)
+    if (!may_block(s))
         return;
     flags = tn__raw3(SYS_fcntl, s->fd, F_GETFL, 0);
     if (flags >= 0)
@@ -108,6 +114,9 @@ static long between(struct tn__run_call *c, long in, long out, int flags)
         return tn__run_kernel(c);
     if (are_pipes && (sides[0].is_nonblock || sides[1].is_nonblock))
         return tn__run_kernel(c); /* one counts for both */
+    for (int i = 0; i < 2; i++)
+        if (may_block(&sides[i]) && sides[i].f->is_foreign)
+            return tn__run_offload(c);
     return transfer(c, sides, flags);
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/run/programs/sharing.c - descriptors that other processes share, and
  * programs that close all they do not know. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -95,6 +97,115 @@ static void test_close(void)
     CHECK(status_of(pid) == 0);
     CHECK(write(fds[1], "b", 1) == 1);
     printf("the child has closed it: %c\n", (int)(intptr_t)join(t));
+}
+
+/* ---- what another process sees meanwhile ---- */
+
+enum { ROUNDS = 800 };
+
+static struct sockaddr_in address = {.sin_family = AF_INET};
+
+/* Was O_NONBLOCK set on it, before the other end of `way` was closed? */
+static int look_at(int fd, int way)
+{
+    int seen = 0;
+    char c;
+
+    fcntl(way, F_SETFL, O_NONBLOCK);
+    while (read(way, &c, 1) < 0)
+        for (int i = 0; i < 100; i++)
+            seen += (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+    return seen > 0;
+}
+
+static void *connect_often(void *arg)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        struct linger abort = {1, 0}; /* leave no number in TIME_WAIT */
+
+        CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+        close(fd);
+    }
+    return arg;
+}
+
+static void accept_often(int fd)
+{
+    pthread_t t = start(connect_often, NULL);
+
+    for (int i = 0; i < ROUNDS; i++) {
+        int connection = accept(fd, NULL, NULL);
+
+        CHECK(connection >= 0);
+        close(connection);
+    }
+    join(t);
+}
+
+static void *read_all(void *arg)
+{
+    char buf[1024];
+
+    while (read(fds[1], buf, sizeof buf) > 0)
+        ;
+    return arg;
+}
+
+static void send_often(int fd)
+{
+    pthread_t t = start(read_all, NULL);
+    int file = open("/proc/self/exe", O_RDONLY), sides[2];
+
+    CHECK(pipe(sides) == 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        off_t at = 0;
+
+        CHECK(sendfile(fd, file, &at, 100) == 100);
+        CHECK(write(sides[1], "x", 1) == 1);
+        CHECK(splice(sides[0], NULL, fd, NULL, 1, 0) == 1);
+    }
+    shutdown(fd, SHUT_WR);
+    join(t);
+    close(file);
+    close(sides[0]);
+    close(sides[1]);
+}
+
+static void test_unseen(const char *what, int fd, void (*fn)(int fd))
+{
+    int way[2];
+    pid_t pid;
+
+    CHECK(pipe(way) == 0);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        close(way[1]);
+        _exit(look_at(fd, way[0]));
+    }
+    close(way[0]);
+    fn(fd);
+    close(way[1]);
+    printf("%s: O_NONBLOCK was seen %d\n", what, status_of(pid));
+}
+
+static void test_all_unseen(void)
+{
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(bind(listener, (struct sockaddr *)&address, len) == 0);
+    CHECK(listen(listener, 50) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    test_unseen("accept", listener, accept_often);
+    close(listener);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    test_unseen("sendfile and splice", fds[0], send_often);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* Whoever reads first has it; nobody is stuck. */
@@ -193,6 +304,7 @@ int main(void)
     test_nonblock();
     test_close();
     test_readers();
+    test_all_unseen();
     test_all("close() of all", close_by_loop);
     test_all("close_range() of all", close_by_range);
     test_all("the same, unshared", close_unshared);
