@@ -75,10 +75,33 @@ def registers_of(green):
     return values
 
 
+def kernel_thread_of(green):
+    """gdb's thread on which it runs; with one hub there is only one."""
+    if int(engine("tn__run_is_many")) == 0:
+        return gdb.selected_thread()
+    for i in range(int(engine("tn__run_n_cpus"))):
+        cpu = engine(f"tn__run_cpus[{i}]")
+        if int(cpu["turn"]["current"]) == int(green["g"].address):
+            for thread in gdb.selected_inferior().threads():
+                if thread.ptid[1] == int(cpu["tid"]):
+                    return thread
+    return gdb.selected_thread()
+
+
+def within_running(green, command):
+    """Do `command` in the kernel thread that `green` runs on."""
+    before = gdb.selected_thread()
+    kernel_thread_of(green).switch()
+    try:
+        gdb.execute(command)
+    finally:
+        before.switch()
+
+
 def within(green, command):
     """Do `command` with the registers of `green`; they are put back."""
     if int(green["g"]["state"]) == 2:
-        gdb.execute(command)
+        within_running(green, command)
         return
     gdb.execute("frame 0", to_string=True)
     before = {name: int(gdb.parse_and_eval(f"(long)${name}"))
