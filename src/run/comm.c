@@ -39,6 +39,55 @@ static const char *number(const char *text, int *ret)
     return text == start ? NULL : text;
 }
 
+static char *put(char *to, const char *end, const char *text)
+{
+    while (*text && to < end)
+        *to++ = *text++;
+    return to;
+}
+
+static char *put_number(char *to, const char *end, int n)
+{
+    char digits[12];
+    size_t at = sizeof digits - 1;
+
+    digits[at] = '\0';
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    return put(to, end, digits + at);
+}
+
+bool tn__run_task_path(const char *path, char to[TN__RUN_TASK_PATH])
+{
+    const char *end = to + TN__RUN_TASK_PATH - 1, *at, *rest;
+    char text[PATH_BYTES];
+    long n = tn__run_copy_text(text, path, sizeof text);
+    int first, tid;
+    char *p;
+
+    if (n < 0 || n == sizeof text)
+        return false;
+    at = after(text, "/proc/");
+    rest = at ? number(at, &first) : NULL;
+    if (at && after(at, "self")) {
+        rest = after(at, "self");
+        first = tn__run.pid;
+    }
+    if (!rest)
+        return false;
+    tid = first;
+    if (first == tn__run.pid && after(rest, "/task/"))
+        rest = number(after(rest, "/task/"), &tid);
+    if (!rest || (*rest && *rest != '/') || !tn__run_is_green_number(tid))
+        return false;
+    p = put(to, end, "/proc/self/task/");
+    p = put_number(p, end, tn__run.pid);
+    p = put(p, end, rest);
+    *p = '\0';
+    return p < end;
+}
+
 /* Whose name is it? NULL: it is another file. */
 static struct tn__run_green *find(const char *path)
 {

@@ -21,9 +21,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-enum { FDS_MAX = TN__RUN_FDS_MAX };
+enum { FDS_MAX = TN__RUN_FDS_MAX, ROOM_MIN = 4096 };
 
-static struct tn__run_fd *fds; /* FDS_MAX of them, mostly untouched */
+static struct tn__run_fd *fds; /* of FDS_MAX of them, those below */
+static unsigned fds_room;      /* this can be used: mlockall() locks no more */
 static int fds_top;            /* none is known from here on */
 static int fds_end;            /* none was open when this was looked for */
 static uint32_t changes = 1;   /* of O_NONBLOCK, on unknown descriptors */
@@ -31,6 +32,23 @@ static bool has_duplicates;
 static bool has_lingering;     /* SO_LINGER was set on some socket */
 static bool has_timeouts;      /* a socket of ours may have one, or a low
                                 * mark */
+
+/* Is there an entry for this number? */
+static bool has_room(int fd)
+{
+    unsigned room = fds_room ? fds_room : ROOM_MIN;
+
+    if ((unsigned)fd < fds_room)
+        return true;
+    if ((unsigned)fd >= FDS_MAX)
+        return false;
+    while (room <= (unsigned)fd)
+        room *= 2;
+    if (tn__sys_mprotect(fds, room * sizeof *fds, PROT_READ | PROT_WRITE) < 0)
+        return false;
+    fds_room = room;
+    return true;
+}
 
 /* The number that a name in /proc/self/fd is; -1: none. */
 static int number_of(const char *name)
@@ -77,7 +95,8 @@ static void each_open(void (*fn)(int fd))
 /* Others may share it. */
 static void mark_foreign(int fd)
 {
-    fds[fd].is_foreign = true;
+    if (has_room(fd))
+        fds[fd].is_foreign = true;
 }
 
 static void mark_inherited(int fd)
@@ -90,7 +109,8 @@ int tn__run_fds_init(void)
 {
     tn__run_ours_init();
     fds = tn__sys_map((size_t)FDS_MAX * sizeof *fds);
-    if (!fds)
+    if (!fds || tn__sys_mprotect(fds, (size_t)FDS_MAX * sizeof *fds,
+                                 PROT_NONE) < 0 || !has_room(0))
         return -ENOMEM;
     each_open(mark_foreign);
     return 0;
@@ -137,7 +157,7 @@ struct tn__run_fd *tn__run_fd_get(int fd)
     enum tn__fd_kind kind;
     char settings[64]; /* struct termios2 has 44 */
 
-    if (TN_UNLIKELY((unsigned)fd >= FDS_MAX))
+    if (TN_UNLIKELY((unsigned)fd >= fds_room) && !has_room(fd))
         return NULL;
     if (TN_LIKELY(f->is_known))
         return f;
@@ -163,7 +183,7 @@ struct tn__run_fd *tn__run_fd_seen(int fd)
 {
     struct tn__run_fd *f = &fds[fd];
 
-    if ((unsigned)fd >= FDS_MAX || !f->is_known || f->flags_as_of != changes)
+    if ((unsigned)fd >= fds_room || !f->is_known || f->flags_as_of != changes)
         return NULL;
     return f;
 }
@@ -233,7 +253,7 @@ static void forget_flags(int fd)
 {
     if (fd <= 2 || has_duplicates || tn__run.has_forked)
         changes++;
-    else if ((unsigned)fd < FDS_MAX)
+    else if ((unsigned)fd < fds_room)
         fds[fd].flags_as_of = 0;
 }
 
@@ -250,7 +270,7 @@ static void flags_changed(int fd, bool is_nonblock)
 
 void tn__run_fd_forget(int fd)
 {
-    if ((unsigned)fd >= FDS_MAX)
+    if ((unsigned)fd >= fds_room)
         return;
     if (fds[fd].is_known)
         tn__fd_closing(&tn__run_hub.loop, fd);
@@ -259,7 +279,7 @@ void tn__run_fd_forget(int fd)
 
 long tn__run_fd_new(long fd)
 {
-    if (fd >= 0 && fd < FDS_MAX &&
+    if (fd >= 0 && fd < (long)fds_room &&
         TN_UNLIKELY(fds[fd].is_known || fds[fd].is_foreign))
         tn__run_fd_forget((int)fd);
     return fd;
@@ -300,7 +320,7 @@ static bool lingers(int fd)
 /* May its close() wait? */
 static bool is_slow(int fd)
 {
-    if ((unsigned)fd >= FDS_MAX)
+    if ((unsigned)fd >= fds_room)
         return has_lingering && lingers(fd);
     if (TN_UNLIKELY(fds[fd].disk == TN__RUN_DISK_SLOW))
         return true;
@@ -329,8 +349,9 @@ static long duplicated(const struct tn__run_call *c, long r)
 
     tn__run_fd_new(r);
     has_duplicates = true;
-    if (r >= 0 && r < FDS_MAX && (unsigned)fd < FDS_MAX)
-        fds[r].is_foreign = fds[fd].is_foreign;
+    if (r >= 0 && (unsigned)fd < fds_room && fds[fd].is_foreign &&
+        has_room((int)r))
+        fds[r].is_foreign = true;
     return r;
 }
 
@@ -400,10 +421,17 @@ static long close_all(const struct tn__run_call *c, unsigned first,
 
 long tn__run_close_range(struct tn__run_call *c)
 {
+    enum { UNSHARE = 2 }; /* CLOSE_RANGE_UNSHARE */
     unsigned first = (unsigned)c->a[0], last = (unsigned)c->a[1];
     bool may_wait = has_lingering;
     long r = 0;
 
+    if (c->a[2] & UNSHARE) { /* see tn__run_namespaces() */
+        if (tn__run.counts.alive > 1 || tn__run_is_many)
+            return -EINVAL;
+        tn__run_offload_retire();
+        tn__run_offload_join();
+    }
     if (first > last || (c->a[2] & 4)) /* CLOSE_RANGE_CLOEXEC */
         return tn__run_kernel(c);
     for (unsigned fd = first; fd <= last && fd < (unsigned)fds_top; fd++) {
@@ -460,6 +488,8 @@ long tn__run_fcntl(struct tn__run_call *c)
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
         return duplicated(c, tn__run_kernel(c));
+    case F_SETOWN_EX:
+        return tn__run_set_owner(c);
     case F_SETLKW:
         return lock(c, 1, F_SETLK);
     case F_OFD_SETLKW:

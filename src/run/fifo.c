@@ -35,6 +35,18 @@ static bool may_wait(const struct opening *o)
            (S_ISCHR(st.st_mode) && !is_quick_device(st.st_rdev));
 }
 
+/* What /proc has of a green thread but its name. */
+static long open_task(const struct tn__run_call *c, const struct opening *o)
+{
+    struct tn__run_call now = *c;
+    char path[TN__RUN_TASK_PATH];
+
+    if (!tn__run_task_path((const char *)o->path, path))
+        return -ENOENT;
+    now.a[c->nr == SYS_open || c->nr == SYS_creat ? 0 : 1] = (long)path;
+    return tn__run_fd_new(tn__run_kernel(&now));
+}
+
 static long open_as(struct tn__run_call *c, const struct opening *o)
 {
     long r;
@@ -44,6 +56,8 @@ static long open_as(struct tn__run_call *c, const struct opening *o)
     r = tn__run_fd_new(tn__run_kernel(c));
     if (TN_UNLIKELY(r == -ENOENT))
         r = tn__run_comm_open((const char *)o->path, (int)o->flags);
+    if (TN_UNLIKELY(r == -ENOENT))
+        r = open_task(c, o);
     return r;
 }
 

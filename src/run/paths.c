@@ -40,9 +40,22 @@ static bool is_slow(const struct tn__run_call *c, int dir, int path)
                                 (const char *)c->a[path]);
 }
 
+/* It is not there. In /proc, of a green thread? */
+static long of_task(const struct tn__run_call *c, int arg)
+{
+    struct tn__run_call now = *c;
+    char path[TN__RUN_TASK_PATH];
+
+    if (!tn__run_task_path((const char *)c->a[arg], path))
+        return -ENOENT;
+    now.a[arg] = (long)path;
+    return tn__run_kernel(&now);
+}
+
 long tn__run_path(struct tn__run_call *c)
 {
     const struct form *f = forms;
+    long r;
 
     if (tn__run.counts.alive == 1)
         return tn__run_kernel(c);
@@ -51,5 +64,6 @@ long tn__run_path(struct tn__run_call *c)
     if (is_slow(c, f->dir, f->path) ||
         (f->path2 && is_slow(c, f->dir2, f->path2)))
         return tn__run_offload(c);
-    return tn__run_kernel(c);
+    r = tn__run_kernel(c);
+    return TN_UNLIKELY(r == -ENOENT) ? of_task(c, f->path) : r;
 }

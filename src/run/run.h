@@ -36,7 +36,7 @@ enum {
     TN__RUN_CALLS = 512,           /* system call numbers we have a table for */
     TN__RUN_SIGNALS = 64,
     TN__RUN_LAST_STACK = 16384,    /* with a signal frame on it */
-    TN__RUN_CPU_WORDS = 2,         /* affinity to so many times 64 CPUs */
+    TN__RUN_CPU_WORDS = 16,        /* affinity to so many times 64 CPUs */
     TN__RUN_QUANTUM_SIGNAL = 33,   /* see quantum.c */
     TN__RUN_RING = 128,            /* signals recorded at a time */
     TN__RUN_CALL_NAME = 24,
@@ -312,6 +312,8 @@ tn__run_fn tn__run_gettid, tn__run_rseq, tn__run_arch_prctl, tn__run_prctl;
 /* cputime.c */
 tn__run_fn tn__run_clock_gettime, tn__run_clock_getres, tn__run_getrusage;
 tn__run_fn tn__run_cpu_sleep;
+/* numbers.c */
+tn__run_fn tn__run_by_number, tn__run_set_owner;
 /* sched.c */
 tn__run_fn tn__run_sched_getaffinity, tn__run_sched_setaffinity;
 tn__run_fn tn__run_sched_getparam, tn__run_sched_setparam;
@@ -385,6 +387,10 @@ void tn__run_cputime_in_child(void);
 
 /* comm.c: a file that is not there; -ENOENT: nor is it a thread's name. */
 long tn__run_comm_open(const char *path, int flags);
+/* A path that is not there: is it below /proc/self/task/ of a green thread, or
+ * its /proc? Then `to` is that of the kernel thread of main(). */
+enum { TN__RUN_TASK_PATH = 64 };
+bool tn__run_task_path(const char *path, char to[TN__RUN_TASK_PATH]);
 void tn__run_comm_close(int fd);
 long tn__run_stat_put_right(char *text, long n, size_t room); /* of n read */
 
@@ -395,6 +401,8 @@ _Noreturn void tn__run_end(int status);
  * False: it is another's. */
 bool tn__run_keep_stack(long start, long bytes);
 struct tn__run_green *tn__run_find_tid(int tid);
+/* numbers.c: is it the number of one of us, which the kernel does not know? */
+bool tn__run_is_green_number(long n);
 /* It has left its stack, which others may now free. */
 void tn__run_thread_gone(struct tn__run_green *green);
 /* Only the one that runs is left, and it is main. For this and the others of

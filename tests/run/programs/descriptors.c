@@ -194,6 +194,22 @@ static void test_many_waiters(void)
     close_pair();
 }
 
+/* The other threads must not lose it. */
+static int test_unshare(void)
+{
+    enum { UNSHARE = 2 };
+    pthread_t t;
+    int r;
+
+    make_pair();
+    t = start(read_one, (void *)(intptr_t)pair[0]);
+    r = (int)syscall(SYS_close_range, pair[1] + 1, ~0u, UNSHARE);
+    CHECK(write(pair[1], "u", 1) == 1);
+    join(t);
+    close_pair();
+    return r;
+}
+
 /* ---- closed behind us ---- */
 
 /* By a child that shares the table, so that the next is the same number. What
@@ -436,6 +452,8 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     if (argc > 1) {
+        printf("a table of its own: EINVAL %d\n",
+               test_unshare() == -1 && errno == EINVAL);
         test_close_under_a_waiter();
         test_dup2_under_a_waiter();
     }

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/run/programs/numbers.c - a thread's number where the kernel takes it
+ * for its process's, or shows what it keeps for the thread; and what of the
+ * process is locked in memory. */
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "support.h"
+
+static const char *said(long r)
+{
+    return r < 0 ? strerrorname_np(errno) : "works";
+}
+
+static void show_file(const char *form, int tid)
+{
+    char path[64], line[64];
+    struct stat st;
+    int fd;
+
+    snprintf(path, sizeof path, form, tid);
+    printf("%s: access %s, ", form, said(access(path, R_OK)));
+    printf("stat %s, ", said(stat(path, &st)));
+    fd = open(path, O_RDONLY);
+    printf("read %s\n", said(read(fd, line, sizeof line)));
+    close(fd);
+}
+
+static void show_numbers(int tid)
+{
+    struct rlimit limit;
+    int here = 1, there = 0, ends[2];
+    struct iovec from = {&here, sizeof here}, to = {&there, sizeof there};
+    struct f_owner_ex owner = {F_OWNER_TID, tid};
+
+    CHECK(pipe(ends) == 0);
+    printf("prlimit %s\n", said(prlimit(tid, RLIMIT_NOFILE, NULL, &limit)));
+    printf("getsid %d\n", getsid(tid) == getsid(0));
+    printf("getpgid %d\n", getpgid(tid) == getpgid(0));
+    printf("ioprio_get %s\n", said(syscall(SYS_ioprio_get, 1, tid)));
+    printf("F_SETOWN_EX %s\n", said(fcntl(ends[0], F_SETOWN_EX, &owner)));
+    printf("process_vm_readv %s, ",
+           said(process_vm_readv(tid, &to, 1, &from, 1, 0)));
+    printf("%d\n", there);
+    show_file("/proc/self/task/%d/stat", tid);
+    show_file("/proc/self/task/%d/comm", tid);
+    show_file("/proc/%d/status", tid);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void *main_of_thread(void *arg)
+{
+    int tid = (int)syscall(SYS_gettid);
+
+    printf("setpgid %s\n", said(setpgid(tid, 0)));
+    show_numbers(tid);
+    return arg;
+}
+
+static long resident_kib(void)
+{
+    char line[128];
+    long n = -1;
+    FILE *f = fopen("/proc/self/status", "r");
+
+    CHECK(f != NULL);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            n = strtol(line + 6, NULL, 10);
+    fclose(f);
+    return n;
+}
+
+/* The memory of one whose engine has tables for a million descriptors. */
+static void test_mlockall(void)
+{
+    long before = resident_kib();
+    int r = mlockall(MCL_CURRENT);
+
+    printf("mlockall %s: ", said(r));
+    printf("less than 32 MB more %d\n", resident_kib() - before < 32 * 1024);
+    munlockall();
+}
+
+static void *wait_for_end(void *arg)
+{
+    pthread_mutex_lock(arg);
+    pthread_mutex_unlock(arg);
+    return NULL;
+}
+
+int main(void)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t t;
+
+    pthread_mutex_lock(&mutex);
+    t = start(wait_for_end, &mutex);
+    test_mlockall();
+    join(start(main_of_thread, NULL));
+    pthread_mutex_unlock(&mutex);
+    join(t);
+    return 0;
+}
