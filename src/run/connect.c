@@ -158,7 +158,7 @@ long tn__run_sendfile(struct tn__run_call *c)
     long total = 0, r;
 
     if (!is_blocking((int)c->a[0], &f))
-        return tn__run_kernel(c);
+        return tn__run_file_copy(c);
     if (f->is_foreign) {
         tn__run_fd_deadline(c, f, TN__RUN_OUT);
         return tn__run_offload(c);

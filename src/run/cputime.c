@@ -182,7 +182,7 @@ long tn__run_cpu_sleep(struct tn__run_call *c)
 
     if (!is_process(clock)) {
         if (kind == NOT_OURS)
-            return tn__run_kernel(c);
+            return tn__run_offload(c); /* of another process */
         if (kind == GONE || green == tn__run_self())
             return -EINVAL;
     } else {

@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -339,7 +340,29 @@ long tn__run_file_sync(struct tn__run_call *c)
     }
 }
 
-/* What asks about an open file: fstat() and its kin, getdents(). */
+/* sendfile() to a file, which reads and writes and is as long as it likes. */
+long tn__run_file_copy(struct tn__run_call *c)
+{
+    int kind = TN__RUN_DISK_MEMORY;
+
+    for (int i = 0; i < 2 && tn__run.counts.alive > 1; i++) {
+        struct tn__run_fd *f = tn__run_fd_get((int)c->a[i]);
+        int of_this = f && f->is_file ? tn__run_disk_kind((int)c->a[i], f)
+                                      : TN__RUN_DISK_MEMORY;
+
+        if (i == 0 && (!f || !f->is_file))
+            return tn__run_kernel(c);
+        if (of_this > kind)
+            kind = of_this;
+    }
+    if (kind == TN__RUN_DISK_SLOW)
+        return on_slow(c);
+    return kind == TN__RUN_DISK_LOCAL || c->a[3] > LARGE ? by_helper(c, true)
+                                                         : tn__run_kernel(c);
+}
+
+/* What asks about an open file, or changes what is known of it: fstat() and its
+ * kin, getdents(), fchmod(). */
 long tn__run_file_ask(struct tn__run_call *c)
 {
     bool is_list = c->nr == SYS_getdents || c->nr == SYS_getdents64;
@@ -374,4 +397,17 @@ long tn__run_mlock(struct tn__run_call *c)
 {
     return c->nr == SYS_mlockall || c->a[1] > LARGE ? tn__run_offload_quick(c)
                                                     : tn__run_kernel(c);
+}
+
+/* Advice that is work, at once: what is asked for comes into memory. */
+long tn__run_madvise(struct tn__run_call *c)
+{
+    enum { POPULATE_READ = 22, POPULATE_WRITE, COLLAPSE = 25 };
+    long what = c->a[2];
+
+    if (what == MADV_WILLNEED ||
+        ((what == POPULATE_READ || what == POPULATE_WRITE ||
+          what == COLLAPSE) && c->a[1] > LARGE))
+        return tn__run_offload_quick(c);
+    return tn__run_kernel(c);
 }

@@ -320,12 +320,17 @@ static bool lingers(int fd)
 /* May its close() wait? */
 static bool is_slow(int fd)
 {
-    if ((unsigned)fd >= fds_room)
-        return has_lingering && lingers(fd);
-    if (TN_UNLIKELY(fds[fd].disk == TN__RUN_DISK_SLOW))
+    static const struct tn__run_fd unknown;
+    const struct tn__run_fd *f = (unsigned)fd < fds_room ? &fds[fd] : &unknown;
+
+    if (TN_UNLIKELY(f->disk == TN__RUN_DISK_SLOW))
         return true;
-    return TN_UNLIKELY(has_lingering || fds[fd].is_foreign) &&
-           tn__run.counts.alive > 1 && lingers(fd);
+    if (tn__run.counts.alive == 1)
+        return false;
+    if (f->disk == TN__RUN_DISK_UNKNOWN && (!f->is_known || f->is_file) &&
+        tn__run_fd_is_slow(fd))
+        return true;
+    return TN_UNLIKELY(has_lingering || f->is_foreign) && lingers(fd);
 }
 
 long tn__run_close(struct tn__run_call *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* run/ipc.c - message queues and semaphores, of System V and of POSIX.
+/* run/ipc.c - message queues and semaphores, of System V and of POSIX, and the
+ * kernel's log.
  *
  * Those of System V have no descriptor to wait on: a call that cannot be done
  * at once, as IPC_NOWAIT tells, is made by a helper. A queue of POSIX is a
@@ -12,6 +13,14 @@
 #include <sys/sem.h>
 
 enum { FEW = 8 }; /* so many fit on the stack of a small thread */
+
+/* syslog(): to read what the kernel says is to wait for it. */
+long tn__run_syslog(struct tn__run_call *c)
+{
+    enum { READ = 2 };
+
+    return c->a[0] == READ ? tn__run_offload(c) : tn__run_kernel(c);
+}
 
 /* `flags` is the argument that has IPC_NOWAIT. */
 static long message(struct tn__run_call *c, int flags, long busy)

@@ -140,7 +140,11 @@ long tn__run_munmap(struct tn__run_call *c)
 /* Each stack of a thread takes two mappings: that is what ends first. */
 static long map(struct tn__run_call *c)
 {
-    long r = tn__run_kernel(c);
+    enum { LARGE = 512 * 1024 };
+    bool is_read = c->nr == SYS_mmap && c->a[1] > LARGE &&
+                   (c->a[3] & (MAP_POPULATE | MAP_LOCKED)); /* all of it */
+    long r = TN_UNLIKELY(is_read) ? tn__run_offload_quick(c)
+                                  : tn__run_kernel(c);
 
     if (TN_UNLIKELY(r == -ENOMEM))
         tn__run.counts.maps_refused++;

@@ -5,6 +5,21 @@
 
 #include <fcntl.h>
 
+enum { /* not in all headers */
+    NR_OPEN_TREE = 428,
+    NR_MOVE_MOUNT = 429,
+    NR_FSPICK = 433,
+    NR_MOUNT_SETATTR = 442,
+    NR_FCHMODAT2 = 452,
+    NR_SETXATTRAT = 463,
+    NR_GETXATTRAT,
+    NR_LISTXATTRAT,
+    NR_REMOVEXATTRAT,
+    NR_OPEN_TREE_ATTR,
+    NR_FILE_GETATTR,
+    NR_FILE_SETATTR
+};
+
 /* Which arguments are a directory and a path below it. */
 struct form {
     short nr;
@@ -31,11 +46,26 @@ static const struct form forms[] = {
     {SYS_utimes, -1, 0, 0, 0},     {SYS_mknod, -1, 0, 0, 0},
     {SYS_mknodat, 0, 1, 0, 0},     {SYS_getxattr, -1, 0, 0, 0},
     {SYS_lgetxattr, -1, 0, 0, 0},  {SYS_setxattr, -1, 0, 0, 0},
-    {SYS_listxattr, -1, 0, 0, 0},
+    {SYS_listxattr, -1, 0, 0, 0},  {SYS_llistxattr, -1, 0, 0, 0},
+    {SYS_lsetxattr, -1, 0, 0, 0},  {SYS_removexattr, -1, 0, 0, 0},
+    {SYS_lremovexattr, -1, 0, 0, 0}, {SYS_chroot, -1, 0, 0, 0},
+    {SYS_utime, -1, 0, 0, 0},      {SYS_futimesat, 0, 1, 0, 0},
+    {SYS_name_to_handle_at, 0, 1, 0, 0},
+    {SYS_inotify_add_watch, -1, 1, 0, 0},
+    {SYS_fanotify_mark, 3, 4, 0, 0}, {SYS_acct, -1, 0, 0, 0},
+    {SYS_pivot_root, -1, 0, -1, 1}, {NR_OPEN_TREE, 0, 1, 0, 0},
+    {NR_MOVE_MOUNT, 0, 1, 2, 3},   {NR_FSPICK, 0, 1, 0, 0},
+    {NR_MOUNT_SETATTR, 0, 1, 0, 0}, {NR_FCHMODAT2, 0, 1, 0, 0},
+    {NR_SETXATTRAT, 0, 1, 0, 0},   {NR_GETXATTRAT, 0, 1, 0, 0},
+    {NR_LISTXATTRAT, 0, 1, 0, 0},  {NR_REMOVEXATTRAT, 0, 1, 0, 0},
+    {NR_OPEN_TREE_ATTR, 0, 1, 0, 0}, {NR_FILE_GETATTR, 0, 1, 0, 0},
+    {NR_FILE_SETATTR, 0, 1, 0, 0},
 };
 
 static bool is_slow(const struct tn__run_call *c, int dir, int path)
 {
+    if (dir >= 0 && !c->a[path])
+        return tn__run_fd_is_slow((int)c->a[dir]); /* as futimens() */
     return tn__run_path_is_slow(dir < 0 ? AT_FDCWD : c->a[dir],
                                 (const char *)c->a[path]);
 }

@@ -353,7 +353,8 @@ tn__run_fn tn__run_file_io, tn__run_file_sync, tn__run_lseek, tn__run_msync;
 tn__run_fn tn__run_mlock, tn__run_io_getevents, tn__run_io_pgetevents;
 tn__run_fn tn__run_io_submit, tn__run_uring_setup, tn__run_uring_register;
 tn__run_fn tn__run_uring_enter, tn__run_credentials, tn__run_namespaces;
-tn__run_fn tn__run_file_ask;
+tn__run_fn tn__run_file_ask, tn__run_file_copy, tn__run_madvise;
+tn__run_fn tn__run_syslog;
 /* paths.c, device.c */
 tn__run_fn tn__run_path, tn__run_device, tn__run_identity, tn__run_alone;
 /* splice.c, ipc.c, fifo.c */

@@ -104,7 +104,7 @@ long tn__run_clock_nanosleep(struct tn__run_call *c)
         return tn__run_cpu_sleep(c);
     if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME &&
         clock != CLOCK_BOOTTIME && clock != CLOCK_TAI)
-        return tn__run_kernel(c);
+        return tn__run_offload(c); /* one that wakes the machine, or none */
     if (!c->a[2])
         return -EFAULT;
     return sleep_for(c, (const struct timespec *)c->a[2], clock, is_absolute,

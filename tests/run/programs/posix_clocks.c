@@ -152,6 +152,48 @@ static void test_timer(void)
     timer_delete(timer);
 }
 
+/* ---- the clock of another process ---- */
+
+static volatile int is_over;
+
+static void *sleep_on(void *arg)
+{
+    struct timespec t = {0, 1000000};
+    int r = clock_nanosleep(*(clockid_t *)arg, 0, &t, NULL);
+
+    is_over = 1;
+    return (void *)(intptr_t)r;
+}
+
+/* It shows no more as long as the child waits; our threads go on. */
+static void test_another_process(void)
+{
+    clockid_t clock;
+    int ends[2];
+    pthread_t t;
+    pid_t child;
+    char c;
+
+    CHECK(pipe(ends) == 0);
+    child = fork();
+    if (child == 0) {
+        close(ends[1]);
+        while (read(ends[0], &c, 1) > 0)
+            ;
+        for (;;)
+            ;
+    }
+    nap_ms(20);
+    CHECK(clock_getcpuclockid(child, &clock) == 0);
+    t = start(sleep_on, &clock);
+    nap_ms(5);
+    printf("another process's clock: %s, ", is_over ? "over" : "waits");
+    close(ends[0]);
+    close(ends[1]);
+    printf("gives %d\n", (int)(intptr_t)join(t));
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+}
+
 static void *in_thread(void *arg)
 {
     test_timer();
@@ -166,6 +208,7 @@ int main(void)
     join(start(fork_later, NULL));
     fork_later(NULL);
     test_timer();
+    test_another_process();
     n_handled = 0;
     join(start(in_thread, NULL));
     return 0;

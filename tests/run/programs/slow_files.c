@@ -9,7 +9,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <sys/wait.h>
 
 #include "support.h"
@@ -90,6 +92,7 @@ static void answer_one(const struct fuse_in_header *in, const void *data)
         answer_lookup(in, data);
         break;
     case FUSE_GETATTR:
+    case FUSE_SETATTR:
         answer(in->unique, 0, &attr, sizeof attr);
         break;
     case FUSE_OPEN:
@@ -173,6 +176,57 @@ static long do_sync(void)
     return fsync(fd);
 }
 
+static long do_chmod(void)
+{
+    return fchmod(fd, 0600);
+}
+
+static long do_times(void)
+{
+    return futimens(fd, NULL);
+}
+
+static long do_attribute(void)
+{
+    return fremovexattr(fd, "user.x");
+}
+
+static long do_chdir(void)
+{
+    int here = open(".", O_RDONLY), dir = open(folder, O_RDONLY);
+    long r = fchdir(dir);
+
+    CHECK(here >= 0 && fchdir(here) == 0);
+    close(here);
+    close(dir);
+    return r;
+}
+
+/* To a file: there is nothing to wait for but this one. */
+static long do_sendfile(void)
+{
+    char path[] = "/tmp/tendril-copy-XXXXXX";
+    int copy = mkstemp(path);
+    long n;
+
+    CHECK(copy >= 0 && unlink(path) == 0);
+    CHECK(lseek(fd, 0, SEEK_SET) == 0);
+    n = sendfile(copy, fd, NULL, 100);
+    close(copy);
+    return n;
+}
+
+static long do_dup2(void)
+{
+    int other = open(file_path, O_RDONLY);
+    long r;
+
+    CHECK(other >= 0);
+    r = dup2(gate[1], other) == other ? 0 : -1;
+    close(other);
+    return r;
+}
+
 static long do_close(void)
 {
     return close(fd);
@@ -221,6 +275,12 @@ static const struct call calls[] = {
     {"read", do_read, FUSE_READ},
     {"ioctl", do_ioctl, FUSE_IOCTL},
     {"fsync", do_sync, FUSE_FSYNC},
+    {"fchmod", do_chmod, FUSE_SETATTR},
+    {"futimens", do_times, FUSE_SETATTR},
+    {"fremovexattr", do_attribute, FUSE_REMOVEXATTR},
+    {"fchdir", do_chdir, FUSE_ACCESS},
+    {"sendfile", do_sendfile, FUSE_READ},
+    {"dup2", do_dup2, FUSE_FLUSH},
     {"close", do_close, FUSE_FLUSH},
     {"opendir", do_list, FUSE_OPENDIR},
     {"readdir", do_list, FUSE_READDIR},
