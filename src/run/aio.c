@@ -74,20 +74,10 @@ long tn__run_io_pgetevents(struct tn__run_call *c)
  * one, the next ones are made by helpers: AIO belongs to the process. */
 long tn__run_io_submit(struct tn__run_call *c)
 {
-    enum { SLOW_NS = 1000000, SLOW_CALLS = 64 };
-    static int n_slow;
-    int64_t start;
-    long r;
+    static struct tn__run_pace pace;
 
-    if (n_slow > 0) {
-        n_slow--;
-        return tn__run_offload_quick(c);
-    }
-    start = tn__run_clock(CLOCK_MONOTONIC);
-    r = tn__run_kernel(c);
-    if (tn__run_clock(CLOCK_MONOTONIC) - start > SLOW_NS)
-        n_slow = SLOW_CALLS;
-    return r;
+    return tn__run_pace_is_slow(&pace) ? tn__run_offload_quick(c)
+                                       : tn__run_paced(c, &pace);
 }
 
 /* ---- io_uring ---- */

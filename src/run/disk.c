@@ -8,8 +8,8 @@
  * threads at the same file position could tell.
  *
  * A write into memory is made at once. The kernel has no way to try it that all
- * file systems know, so it is timed: after a slow one the next SLOW_CALLS to
- * the same descriptor are made by helpers. So is, after a slow one, a read
+ * file systems know, so it is timed: after a slow one the next ones to the same
+ * descriptor are made by helpers (pace.c). So is, after a slow one, a read
  * where RWF_NOWAIT is not known. O_DIRECT, O_SYNC and what is large go to a
  * helper at once. Files that are memory (tmpfs, procfs and such) never do.
  *
@@ -26,9 +26,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-enum { LARGE = 512 * 1024, SLOW_CALLS = 64, NOWAIT = 8 /* RWF_NOWAIT */ };
+enum { LARGE = 512 * 1024, NOWAIT = 8 /* RWF_NOWAIT */ };
 
-#define SLOW_NS 1000000
 #define ALL_MAX 0x7ffff000L /* that one call transfers */
 
 /* A read or write in one form: that of preadv2(). */
@@ -108,18 +107,8 @@ static long on_slow(struct tn__run_call *c)
 static long timed(struct tn__run_call *c, struct tn__run_fd *f,
                   bool is_seeking)
 {
-    int64_t start;
-    long r;
-
-    if (f->n_slow > 0) {
-        f->n_slow--;
-        return by_helper(c, is_seeking);
-    }
-    start = tn__run_clock(CLOCK_MONOTONIC);
-    r = tn__run_kernel(c);
-    if (tn__run_clock(CLOCK_MONOTONIC) - start > SLOW_NS)
-        f->n_slow = SLOW_CALLS;
-    return r;
+    return tn__run_pace_is_slow(&f->pace) ? by_helper(c, is_seeking)
+                                          : tn__run_paced(c, &f->pace);
 }
 
 /* Files of the kernel's own that make one wait, such as /proc/kmsg, can be

@@ -293,7 +293,7 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_setns] = {tn__run_namespaces, 0},
 };
 
-static long kernel(struct tn__run_call *c)
+long tn__run_kernel_unlocked(struct tn__run_call *c)
 {
     int64_t start = tn__run.stats_ns >= 0 ? tn__run_clock(CLOCK_MONOTONIC) : 0;
     long r;
@@ -311,7 +311,7 @@ long tn__run_kernel(struct tn__run_call *c)
     long r;
 
     tn__run_unlock();
-    r = kernel(c);
+    r = tn__run_kernel_unlocked(c);
     tn__run_lock();
     return r;
 }
@@ -355,7 +355,7 @@ static long call(struct tn__run_call *c)
         if (fn)
             tn__run_lock();
     }
-    return TN_LIKELY(fn) ? fn(c) : kernel(c);
+    return TN_LIKELY(fn) ? fn(c) : tn__run_kernel_unlocked(c);
 }
 
 /* Without the lock, the count is where hubs.c keeps it. */

@@ -291,8 +291,9 @@ void tn__run_environ_free(struct tn__run_environ *e);
 /* ---- dispatch.c ---- */
 /* Do a call, with all that belongs to its end: signals, restart. */
 long tn__run_syscall(struct tn__run_call *c);
-/* Let the kernel do it, as it is. */
+/* Let the kernel do it, as it is; and by who has given the lock up. */
 long tn__run_kernel(struct tn__run_call *c);
+long tn__run_kernel_unlocked(struct tn__run_call *c);
 typedef long tn__run_fn(struct tn__run_call *c);
 
 /* ---- unlocked.c ---- */
@@ -455,6 +456,14 @@ enum {
     TN__RUN_DISK_LOCAL,
     TN__RUN_DISK_SLOW /* of a network, or of another process */
 };
+/* How long calls of one kind took: pace.c. All zero: nothing was slow. */
+struct tn__run_pace {
+    uint8_t n_slow;    /* calls that a helper is to make */
+    uint8_t n_watched; /* calls of which we ask whether they slept */
+};
+/* Is the next one a helper's? Else make it. */
+bool tn__run_pace_is_slow(struct tn__run_pace *p);
+long tn__run_paced(struct tn__run_call *c, struct tn__run_pace *p);
 /* What we know of a descriptor of the program. All zero: nothing. */
 struct tn__run_fd {
     uint32_t flags_as_of; /* is_nonblock was read at this count of changes */
@@ -475,7 +484,7 @@ struct tn__run_fd {
                               * tn__run_fd_is_nonblock() */
     bool has_no_nowait;    /* RWF_NOWAIT is not known there */
     uint8_t disk;          /* TN__RUN_DISK_*, if is_file */
-    uint8_t n_slow;        /* calls on it that a helper is to make */
+    struct tn__run_pace pace; /* of calls that are made and timed */
     uint8_t device;        /* device.c's */
     uint8_t events;        /* disk.c's, if is_file */
 };

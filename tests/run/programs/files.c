@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/run/programs/files.c - reading and writing files: what is not in memory
  * is read by others, and the program sees no difference. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "support.h"
 
@@ -178,6 +181,82 @@ static void appended_lines_are_whole(void)
     close(fd);
 }
 
+/* ---- a busy machine ---- */
+
+/* Kernel threads with a name that only the engine's helpers have. */
+static int n_helpers(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    const struct dirent *e;
+    int n = 0;
+
+    CHECK(dir != NULL);
+    while ((e = readdir(dir))) {
+        char path[300], name[32] = "";
+        FILE *f;
+
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+        f = fopen(path, "r");
+        if (f && fgets(name, sizeof name, f))
+            n += strcmp(name, "tendril-helper\n") == 0;
+        if (f)
+            fclose(f);
+    }
+    closedir(dir);
+    return n;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Write until some writes took long, since somebody else had the CPU. */
+static void write_for_a_while(int fd)
+{
+    static char buf[64 * BLOCK];
+    int64_t until = now_ns() + 3000000000;
+
+    for (int n_long = 0; n_long < 20 && now_ns() < until;) {
+        int64_t before = now_ns();
+
+        CHECK(pwrite(fd, buf, sizeof buf, 0) == sizeof buf);
+        n_long += now_ns() - before > 2000000;
+    }
+}
+
+/* A write that was preempted did not wait for the disk: none is a helper's. In
+ * one of several attempts at least, for some may wait. */
+static void preempted_writes_do_not_wait(void)
+{
+    int fd = open(file_path, O_RDWR | O_TRUNC), least = 1, status;
+    cpu_set_t before, one;
+    pid_t hog;
+
+    CHECK(sched_getaffinity(0, sizeof before, &before) == 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    hog = fork();
+    if (hog == 0)
+        for (;;)
+            ;
+    for (int i = 0; i < 5 && least > 0; i++) {
+        for (int k = 0; k < 50 && n_helpers() > 0; k++)
+            nap_ms(100); /* they end when they were idle for a while */
+        write_for_a_while(fd);
+        least = n_helpers();
+    }
+    printf("preempted writes: %d helpers\n", least);
+    kill(hog, SIGKILL);
+    CHECK(waitpid(hog, &status, 0) == hog);
+    CHECK(sched_setaffinity(0, sizeof before, &before) == 0);
+    close(fd);
+}
+
 int main(void)
 {
     int fd = mkstemp(file_path);
@@ -190,6 +269,7 @@ int main(void)
     t = start(idle, NULL);
     direct_transfers();
     appended_lines_are_whole();
+    preempted_writes_do_not_wait();
     is_over = 1;
     join(t);
     sigxfsz_reaches_the_thread();
