@@ -16,7 +16,9 @@
  * What procfs says of the process's threads is put right, see comm.c.
  *
  * The kernel locks the file position of a description for the whole call. As
- * long as a helper is in one that uses it, no such call is made here. */
+ * long as a helper is in one that uses it, no such call is made here: it would
+ * wait. Other files are not concerned, or one slow read would have made all
+ * reads a helper's for as long as there are any. */
 #include "run/run.h"
 
 #include <fcntl.h>
@@ -39,7 +41,8 @@ struct transfer {
     struct iovec one;
 };
 
-static int n_seeking; /* helpers that use a file position */
+static int n_seeking; /* helpers that use a file position, */
+static int n_twins;   /* and those of one that other descriptors may have */
 
 /* ---- file systems ---- */
 
@@ -82,25 +85,48 @@ int tn__run_disk_kind(int fd, struct tn__run_fd *f)
 
 /* ---- by a helper, or at once ---- */
 
-static long by_helper(struct tn__run_call *c, bool is_seeking)
+/* Is a helper in a call that uses the position of this one? */
+static bool is_position_used(const struct tn__run_fd *f)
 {
+    return TN_UNLIKELY(n_seeking) &&
+           (f->n_seeking > 0 || (f->has_twin && n_twins > 0));
+}
+
+/* By a helper, which uses the positions of the first `n` arguments. */
+static long seeking(struct tn__run_call *c, int n, tn__run_fn *by)
+{
+    struct tn__run_fd *f[2];
+    int twins = 0;
     long r;
 
-    n_seeking += is_seeking;
-    r = tn__run_offload_quick(c);
-    n_seeking -= is_seeking;
+    n_seeking++;
+    for (int i = 0; i < n; i++) {
+        f[i] = tn__run_fd_get((int)c->a[i]);
+        if (f[i]) {
+            f[i]->n_seeking++;
+            twins += f[i]->has_twin;
+        }
+    }
+    n_twins += twins;
+    r = by(c);
+    n_twins -= twins;
+    for (int i = 0; i < n; i++)
+        if (f[i] && f[i]->n_seeking > 0) /* 0: it was closed meanwhile */
+            f[i]->n_seeking--;
+    n_seeking--;
     return r;
+}
+
+static long by_helper(struct tn__run_call *c, bool is_seeking)
+{
+    return is_seeking ? seeking(c, 1, tn__run_offload_quick)
+                      : tn__run_offload_quick(c);
 }
 
 /* A slow file system may not answer at all. */
 static long on_slow(struct tn__run_call *c)
 {
-    long r;
-
-    n_seeking++;
-    r = tn__run_offload(c);
-    n_seeking--;
-    return r;
+    return seeking(c, 1, tn__run_offload);
 }
 
 /* At once, and by a helper for a while when that was slow. */
@@ -203,7 +229,7 @@ static long read_from(struct tn__run_call *c, struct tn__run_fd *f)
     long r;
 
     describe(&t, c);
-    if (f->is_direct || t.bytes > LARGE || (t.at == -1 && n_seeking))
+    if (f->is_direct || t.bytes > LARGE || (t.at == -1 && is_position_used(f)))
         return by_helper(c, t.at == -1);
     if (f->has_no_nowait || t.at < -1)
         return timed(c, f, t.at == -1);
@@ -231,7 +257,7 @@ static long write_to(struct tn__run_call *c, struct tn__run_fd *f)
 
     describe(&t, c);
     if (f->is_direct || f->is_sync || (t.flags & SYNC) || t.bytes > LARGE ||
-        (t.at == -1 && n_seeking))
+        (t.at == -1 && is_position_used(f)))
         return by_helper(c, t.at == -1);
     return timed(c, f, t.at == -1);
 }
@@ -298,14 +324,17 @@ bool tn__run_file_has_events(int fd, struct tn__run_fd *f)
 /* What helpers do is the parent's. */
 void tn__run_disk_in_child(void)
 {
-    n_seeking = 0;
+    n_seeking = n_twins = 0;
 }
 
 /* lseek() waits for who reads at the position. */
 long tn__run_lseek(struct tn__run_call *c)
 {
-    return TN_UNLIKELY(n_seeking) ? tn__run_offload_quick(c)
-                                  : tn__run_kernel(c);
+    const struct tn__run_fd *f =
+        TN_UNLIKELY(n_seeking) ? tn__run_fd_get((int)c->a[0]) : NULL;
+
+    return TN_UNLIKELY(f && is_position_used(f)) ? tn__run_offload_quick(c)
+                                                 : tn__run_kernel(c);
 }
 
 /* fsync() and its kin, and what makes a file longer or shorter. */
@@ -345,9 +374,10 @@ long tn__run_file_copy(struct tn__run_call *c)
             kind = of_this;
     }
     if (kind == TN__RUN_DISK_SLOW)
-        return on_slow(c);
-    return kind == TN__RUN_DISK_LOCAL || c->a[3] > LARGE ? by_helper(c, true)
-                                                         : tn__run_kernel(c);
+        return seeking(c, 2, tn__run_offload);
+    return kind == TN__RUN_DISK_LOCAL || c->a[3] > LARGE
+               ? seeking(c, 2, tn__run_offload_quick)
+               : tn__run_kernel(c);
 }
 
 /* What asks about an open file, or changes what is known of it: fstat() and its
@@ -366,7 +396,7 @@ long tn__run_file_ask(struct tn__run_call *c)
     case TN__RUN_DISK_SLOW:
         return on_slow(c);
     case TN__RUN_DISK_LOCAL:
-        return is_list && !n_seeking ? timed(c, f, true)
+        return is_list && !is_position_used(f) ? timed(c, f, true)
                : is_list             ? by_helper(c, true)
                                      : tn__run_kernel(c);
     default:

@@ -96,7 +96,7 @@ static void each_open(void (*fn)(int fd))
 static void mark_foreign(int fd)
 {
     if (has_room(fd))
-        fds[fd].is_foreign = true;
+        fds[fd].is_foreign = fds[fd].has_twin = true;
 }
 
 static void mark_inherited(int fd)
@@ -141,8 +141,10 @@ int tn__run_fds_in_child(void)
     struct tn__loop *l = &tn__run_hub.loop;
 
     tn__run_ours_in_child();
-    for (int fd = 0; fd < fds_top; fd++)
+    for (int fd = 0; fd < fds_top; fd++) {
         fds[fd].is_known = false;
+        fds[fd].n_seeking = 0;
+    }
     fds_top = 0;
     changes++;
     tn__loop_forget(l);
@@ -354,6 +356,8 @@ static long duplicated(const struct tn__run_call *c, long r)
 
     tn__run_fd_new(r);
     has_duplicates = true;
+    if (r >= 0 && (unsigned)fd < FDS_MAX && has_room((int)r) && has_room(fd))
+        fds[r].has_twin = fds[fd].has_twin = true;
     if (r >= 0 && (unsigned)fd < fds_room && fds[fd].is_foreign &&
         has_room((int)r))
         fds[r].is_foreign = true;

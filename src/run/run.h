@@ -485,6 +485,8 @@ struct tn__run_fd {
     bool has_no_nowait;    /* RWF_NOWAIT is not known there */
     uint8_t disk;          /* TN__RUN_DISK_*, if is_file */
     struct tn__run_pace pace; /* of calls that are made and timed */
+    bool has_twin;         /* another number may be the same description */
+    uint32_t n_seeking;    /* helpers that use its position: disk.c */
     uint8_t device;        /* device.c's */
     uint8_t events;        /* disk.c's, if is_file */
 };
