@@ -125,7 +125,7 @@ static long wait4_for(struct tn__run_call *c)
 
 static long waitid_for(struct tn__run_call *c)
 {
-    siginfo_t own, *info = c->a[2] ? (siginfo_t *)c->a[2] : &own;
+    siginfo_t info = {0};
     int type = (int)c->a[0], options = (int)c->a[3];
     bool is_end = !(options & (WSTOPPED | WCONTINUED));
     long r;
@@ -135,11 +135,14 @@ static long waitid_for(struct tn__run_call *c)
     if (type != P_PID || !is_end)
         return wait_on_helper(c, 3);
     for (;;) {
-        info->si_pid = 0;
-        r = tn__raw(SYS_waitid, type, c->a[1], (long)info, options | WNOHANG,
+        info.si_pid = 0;
+        r = tn__raw(SYS_waitid, type, c->a[1], (long)&info, options | WNOHANG,
                     c->a[4], 0);
-        if (r < 0 || info->si_pid != 0)
-            return r;
+        if (r < 0 || info.si_pid != 0) /* it tells in either case */
+            return c->a[2] && tn__run_copy((void *)c->a[2], &info,
+                                           sizeof info) < 0
+                       ? -EFAULT
+                       : r;
         r = wait_for_pid((int)c->a[1]);
         if (r < 0)
             return r == -EMFILE ? wait_on_helper(c, 3) : r;

@@ -277,7 +277,7 @@ long tn__run_pselect6(struct tn__run_call *c)
     if (r == 0)
         r = tn__run_mask_borrow(sixth.mask, sixth.bytes);
     if (r == 0)
-        r = select_until(c);
+        r = tn__run_found_or_signal(select_until(c));
     tn__run_tell_rest(c, (struct timespec *)c->a[4]);
     tn__run_mask_give_back(r);
     return r;

@@ -182,6 +182,16 @@ void tn__run_tell_rest(const struct tn__run_call *c, struct timespec *given)
     tn__run_copy(given, &t, sizeof t);
 }
 
+long tn__run_found_or_signal(long r)
+{
+    const struct tn__run_green *self = tn__run_self();
+
+    if (r != 0 || !self->has_restore_mask)
+        return r;
+    tn__run_signals_drain();
+    return tn__run_signal_due(self, 0) ? -EINTR : 0;
+}
+
 long tn__run_ppoll(struct tn__run_call *c)
 {
     long r = tn__run_keep_deadline(c, (const struct timespec *)c->a[2]);
@@ -189,8 +199,9 @@ long tn__run_ppoll(struct tn__run_call *c)
     if (r == 0)
         r = tn__run_mask_borrow((const void *)c->a[3], (size_t)c->a[4]);
     if (r == 0)
-        r = tn__run_poll_all((struct pollfd *)c->a[0], (size_t)c->a[1],
-                             c->deadline, NULL);
+        r = tn__run_found_or_signal(
+            tn__run_poll_all((struct pollfd *)c->a[0], (size_t)c->a[1],
+                             c->deadline, NULL));
     tn__run_tell_rest(c, (struct timespec *)c->a[2]);
     tn__run_mask_give_back(r);
     return r;

@@ -16,6 +16,9 @@ long tn__run_poll_all(struct pollfd *fds, size_t n, tn_time deadline,
 int tn__run_keep_deadline(struct tn__run_call *c, const struct timespec *t);
 /* What is left until then. */
 struct timespec tn__run_rest_of(tn_time deadline);
+/* What ppoll() and pselect() give: EINTR when nothing was found and there is a
+ * signal that their mask lets through, however short they were to wait. */
+long tn__run_found_or_signal(long r);
 /* select() and others tell the program, if they can: it may be constant. */
 void tn__run_tell_rest(const struct tn__run_call *c, struct timespec *given);
 

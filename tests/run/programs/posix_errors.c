@@ -179,6 +179,7 @@ static const struct call calls[] = {
     {"tgkill", SYS_tgkill, {SELF, 0, 0, 0, 0, 0}},
     {"tgkill", SYS_tgkill, {SELF, -1, 0, 0, 0, 0}},
     {"tgkill", SYS_tgkill, {SELF, 0xffffffff, 0, 0, 0, 0}},
+    {"waitid", SYS_waitid, {P_PID, SELF, PTR, WEXITED, 0, 0}},
     {"readv of -1", SYS_readv, {PIPE_IN, DATA, -1, 0, 0, 0}},
     {"readv of 5000", SYS_readv, {PIPE_IN, DATA, 5000, 0, 0, 0}},
     {"writev of -1", SYS_writev, {PIPE_OUT, DATA, -1, 0, 0, 0}},

@@ -437,7 +437,7 @@ static void test_inherited(void)
 static void *suspend(void *arg)
 {
     sigset_t none = set_of(0, 0, 0), now;
-    struct timespec t = {5, 0};
+    const struct timespec t = {5, 0}, zero = {0, 0};
     int r;
 
     change(SIG_BLOCK, SIGUSR1);
@@ -452,6 +452,12 @@ static void *suspend(void *arg)
     *(volatile int *)arg = 3;
     r = pselect(0, NULL, NULL, NULL, &t, &none);
     printf("pselect %d %s\n", r, strerrorname_np(errno));
+    CHECK(raise(SIGUSR1) == 0);
+    r = pselect(0, NULL, NULL, NULL, &zero, &none);
+    printf("pselect at once %d %s\n", r, strerrorname_np(errno));
+    CHECK(raise(SIGUSR1) == 0);
+    r = ppoll(NULL, 0, &zero, &none);
+    printf("ppoll at once %d %s\n", r, strerrorname_np(errno));
     return NULL;
 }
 
