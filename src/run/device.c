@@ -3,8 +3,9 @@
  *
  * A write to one may be a message, or a line that is not to be mixed with those
  * of others, so it is never made in parts; where RWF_NOWAIT is not known a
- * helper makes it. An ioctl() is known for sockets, pipes, terminals, and some
- * that all files have; a helper makes any other. */
+ * helper makes it. So it is with a FIFO, where another process may take the
+ * room that poll() has seen. An ioctl() is known for sockets, pipes, terminals,
+ * and some that all files have; a helper makes any other. */
 #include "run/io.h"
 
 #include <asm/ioctls.h>
@@ -70,8 +71,8 @@ static bool is_message_device(int fd, struct tn__run_fd *f)
     if (TN_LIKELY(f->device != UNKNOWN))
         return f->device == YES;
     f->device = NO;
-    if (!f->is_socket && tn__sys_fstat(fd, &st) == 0 &&
-        S_ISCHR(st.st_mode) && !is_memory_device(&st))
+    if (f->is_fifo || (!f->is_socket && tn__sys_fstat(fd, &st) == 0 &&
+                       S_ISCHR(st.st_mode) && !is_memory_device(&st)))
         f->device = YES;
     return f->device == YES;
 }

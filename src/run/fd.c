@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/time.h>
 
 enum { FDS_MAX = TN__RUN_FDS_MAX, ROOM_MIN = 4096 };
@@ -153,6 +154,16 @@ int tn__run_fds_in_child(void)
 
 /* ---- the program's ---- */
 
+/* A pipe with a name knows no RWF_NOWAIT. */
+static bool is_named_pipe(int fd)
+{
+    enum { PIPES = 0x50495045 }; /* the file system of those without */
+    struct statfs fs;
+
+    return tn__raw3(SYS_fcntl, fd, F_GETPIPE_SZ, 0) >= 0 &&
+           tn__raw3(SYS_fstatfs, fd, (long)&fs, 0) == 0 && fs.f_type != PIPES;
+}
+
 struct tn__run_fd *tn__run_fd_get(int fd)
 {
     struct tn__run_fd *f = &fds[fd];
@@ -173,6 +184,7 @@ struct tn__run_fd *tn__run_fd_get(int fd)
     f->is_socket = kind == TN__KIND_SOCKET;
     f->is_terminal = kind == TN__KIND_NOWAIT &&
                      tn__raw3(SYS_ioctl, fd, TCGETS, (long)settings) == 0;
+    f->is_fifo = kind == TN__KIND_NOWAIT && is_named_pipe(fd);
     if (!f->is_file && tn__fd_track(&tn__run_hub.loop, fd, 0, kind) < 0)
         return NULL;
     f->is_known = true;

@@ -13,6 +13,7 @@
 
 #include <asm/termbits.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
@@ -43,6 +44,14 @@ long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f)
     return tn__run_offload(c);
 }
 
+/* Another process may take what poll() has seen. */
+static long read_fifo(struct tn__run_call *c)
+{
+    long r = tn__run_wait_fd((int)c->a[0], POLLIN, TN_FOREVER, "read");
+
+    return r < 0 ? r : tn__run_offload(c);
+}
+
 static long read_in(struct tn__run_call *c, struct tn__op *op,
                     const struct tn__run_fd *f, const char *what)
 {
@@ -50,6 +59,8 @@ static long read_in(struct tn__run_call *c, struct tn__op *op,
 
     if (TN_UNLIKELY(f->has_low_mark))
         return tn__io_whole(c, f);
+    if (TN_UNLIKELY(f->is_fifo))
+        return read_fifo(c);
     if (TN_UNLIKELY(f->is_terminal)) {
         r = tn__io_ask_terminal(c, SYS_read);
         if (r < 0)

@@ -473,6 +473,7 @@ struct tn__run_fd {
     bool is_socket;
     bool is_listener;     /* connections are accepted on it */
     bool is_terminal;
+    bool is_fifo;         /* a pipe with a name, which others may have too */
     bool is_foreign;      /* was there at start or at a fork, or is a
                            * duplicate of one: other processes may share it */
     bool has_timeout;     /* SO_RCVTIMEO or SO_SNDTIMEO is set; valid after

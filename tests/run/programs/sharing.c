@@ -3,11 +3,13 @@
  * programs that close all they do not know. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -101,7 +103,7 @@ static void test_close(void)
 
 /* ---- what another process sees meanwhile ---- */
 
-enum { ROUNDS = 800 };
+enum { ROUNDS = 1000 };
 
 static struct sockaddr_in address = {.sin_family = AF_INET};
 
@@ -237,6 +239,82 @@ static void test_readers(void)
     close(fds[0]);
 }
 
+/* ---- FIFOs ---- */
+
+enum { TAKERS = 4, TURNS = 1500 };
+
+static char fifo_name[] = "/tmp/fifo-XXXXXX";
+
+static void *take(void *arg)
+{
+    int fifo = (int)(intptr_t)arg;
+    char c;
+
+    while (read(fifo, &c, 1) == 1)
+        if (c-- > 0)
+            CHECK(write(fifo, &c, 1) == 1);
+    return NULL;
+}
+
+/* One thread takes from the FIFO and gives back, a hundred times in all; the
+ * other answers. */
+static void take_and_answer(int ask, int answer)
+{
+    int fifo = open(fifo_name, O_RDWR);
+    pthread_t t = start(take, (void *)(intptr_t)fifo);
+    char c;
+
+    while (read(ask, &c, 1) == 1)
+        CHECK(write(answer, &c, 1) == 1);
+    pthread_detach(t);
+    _exit(0);
+}
+
+/* Is there an answer? By the time that is waited for, there should be. */
+static int has_answer(int ask, int answer)
+{
+    struct pollfd p = {answer, POLLIN, 0};
+    char c = '?';
+
+    CHECK(write(ask, &c, 1) == 1);
+    return poll(&p, 1, 8000) == 1 && read(answer, &c, 1) == 1;
+}
+
+/* Several wait for the same byte: who does not get it still runs. */
+static void test_fifo(void)
+{
+    int ask[TAKERS][2], answer[TAKERS][2], file = mkstemp(fifo_name);
+    pid_t pids[TAKERS];
+    int fifo, stuck = 0;
+
+    CHECK(file >= 0 && unlink(fifo_name) == 0 && close(file) == 0);
+    CHECK(mkfifo(fifo_name, 0600) == 0);
+    fifo = open(fifo_name, O_RDWR);
+    for (int i = 0; i < TAKERS; i++) {
+        CHECK(pipe(ask[i]) == 0 && pipe(answer[i]) == 0);
+        fflush(stdout);
+        pids[i] = fork();
+        if (pids[i] == 0)
+            take_and_answer(ask[i][0], answer[i][1]);
+    }
+    for (int turn = 0; turn < TURNS && !stuck; turn++) {
+        CHECK(write(fifo, "d", 1) == 1);
+        for (int i = 0; i < TAKERS; i++)
+            stuck += !has_answer(ask[i][1], answer[i][0]);
+    }
+    printf("stuck by a FIFO: %d\n", stuck);
+    for (int i = 0; i < TAKERS; i++) {
+        kill(pids[i], SIGKILL);
+        CHECK(status_of(pids[i]) == -SIGKILL);
+        close(ask[i][0]);
+        close(ask[i][1]);
+        close(answer[i][0]);
+        close(answer[i][1]);
+    }
+    close(fifo);
+    unlink(fifo_name);
+}
+
 /* ---- closing all ---- */
 
 static int work_after(void)
@@ -305,6 +383,7 @@ int main(void)
     test_close();
     test_readers();
     test_all_unseen();
+    test_fifo();
     test_all("close() of all", close_by_loop);
     test_all("close_range() of all", close_by_range);
     test_all("the same, unshared", close_unshared);
