@@ -355,6 +355,7 @@ long tn__run_close(struct tn__run_call *c)
     if (TN_UNLIKELY(tn__run_fd_is_ours(fd)))
         return -EBADF;
     may_wait = is_slow(fd);
+    c->can_cancel = false; /* EINTR means that it was made */
     tn__run_fd_forget(fd);
     tn__run_comm_close(fd);
     return TN_UNLIKELY(may_wait) ? tn__run_offload(c)

@@ -42,7 +42,7 @@ static long cancellable(struct tn__run_call *c)
         green->is_poked = false;
         pthread_testcancel();
         r = tn__run_syscall(c);
-        if (TN_LIKELY(r != -EINTR) || !green->is_poked)
+        if (TN_LIKELY(r != -EINTR) || !green->is_poked || !c->can_cancel)
             return r;
     }
 }

@@ -21,7 +21,8 @@ enum { TICKS = 5, FILE_NODE = 2, REQUEST = 1 << 17 };
 static char folder[] = "/tmp/tendril-slow-XXXXXX";
 static char file_path[64];
 static const char text[] = "hello\n";
-static volatile int *held; /* the kind of request whose answer has to wait */
+static volatile int *held; /* the kind of request whose answer has to wait, and
+                            * what a FUSE_FLUSH gives */
 static int gate[2];        /* a byte for each answer that may go */
 static int device, fd = -1;
 static volatile int ticks, is_over;
@@ -116,7 +117,10 @@ static void answer_one(const struct fuse_in_header *in, const void *data)
     case FUSE_BATCH_FORGET:
     case FUSE_INTERRUPT:
         break;
-    default: /* FUSE_FLUSH, FUSE_FSYNC, FUSE_RELEASE... */
+    case FUSE_FLUSH:
+        answer(in->unique, -held[1], NULL, 0);
+        break;
+    default: /* FUSE_FSYNC, FUSE_RELEASE... */
         answer(in->unique, in->opcode <= FUSE_ACCESS ? 0 : -ENOSYS, NULL, 0);
     }
 }
@@ -356,6 +360,34 @@ static void call_them(void)
     printf("more helpers than one: %d\n", most > 1);
 }
 
+static void *close_once(void *arg)
+{
+    int state;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return close(fd) < 0 ? (void *)strerrorname_np(errno) : arg;
+}
+
+/* The number is free then, whatever it gives: it is not made again for a cancel
+ * that came meanwhile. */
+static void test_interrupted_close(void)
+{
+    pthread_t t;
+
+    CHECK(do_open() == 0);
+    held[1] = EINTR;
+    held[0] = FUSE_FLUSH;
+    t = start(close_once, (void *)"nothing");
+    while (*held)
+        nap_ms(1);
+    pthread_cancel(t);
+    nap_ms(20);
+    CHECK(write(gate[1], "x", 1) == 1);
+    printf("close: %s", (const char *)join(t));
+    printf(", and it is open: %d\n", fcntl(fd, F_GETFD) >= 0);
+    held[1] = 0;
+}
+
 /* Why there can be no such file system here; NULL: there is one. */
 static const char *mount_it(void)
 {
@@ -400,6 +432,7 @@ int main(void)
     }
     close(device);
     call_them();
+    test_interrupted_close();
     CHECK(umount2(folder, MNT_DETACH) == 0);
     kill(server, SIGKILL);
     waitpid(server, NULL, 0);
