@@ -51,48 +51,6 @@ static bool has_room(int fd)
     return true;
 }
 
-/* The number that a name in /proc/self/fd is; -1: none. */
-static int number_of(const char *name)
-{
-    int n = *name ? 0 : -1;
-
-    for (; *name; name++) {
-        if (*name < '0' || *name > '9')
-            return -1;
-        n = n * 10 + *name - '0';
-    }
-    return n;
-}
-
-/* Call `fn` for each descriptor that is open. */
-static void each_open(void (*fn)(int fd))
-{
-    struct entry {
-        uint64_t inode, offset;
-        unsigned short bytes;
-        unsigned char type;
-        char name[];
-    } *e;
-    _Alignas(8) char buf[1024];
-    long dir = tn__raw3(SYS_open, (long)"/proc/self/fd",
-                        O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    long n;
-
-    while (dir >= 0 &&
-           (n = tn__raw3(SYS_getdents64, dir, (long)buf, sizeof buf)) > 0) {
-        for (long at = 0; at < n; at += e->bytes) {
-            int fd;
-
-            e = (void *)(buf + at);
-            fd = number_of(e->name);
-            if (fd >= 0 && fd != dir && fd < FDS_MAX)
-                fn(fd);
-        }
-    }
-    if (dir >= 0)
-        tn__raw1(SYS_close, dir);
-}
-
 /* Others may share it. */
 static void mark_foreign(int fd)
 {
@@ -113,7 +71,7 @@ int tn__run_fds_init(void)
     if (!fds || tn__sys_mprotect(fds, (size_t)FDS_MAX * sizeof *fds,
                                  PROT_NONE) < 0 || !has_room(0))
         return -ENOMEM;
-    each_open(mark_foreign);
+    tn__run_each_open(mark_foreign);
     return 0;
 }
 
@@ -128,13 +86,13 @@ static void note_end(int fd)
 int tn__run_fds_end(void)
 {
     fds_end = fds_top;
-    each_open(note_end);
+    tn__run_each_open(note_end);
     return fds_end;
 }
 
 void tn__run_fds_shared(bool is_for_exec)
 {
-    each_open(is_for_exec ? mark_inherited : mark_foreign);
+    tn__run_each_open(is_for_exec ? mark_inherited : mark_foreign);
 }
 
 int tn__run_fds_in_child(void)

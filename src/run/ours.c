@@ -143,3 +143,46 @@ long tn__run_make_way(int fd)
         tn__run_offload_settle();
     return 0;
 }
+
+/* ---- all that is open ---- */
+
+/* The number that a name in /proc/self/fd is; -1: none. */
+static int number_of(const char *name)
+{
+    int n = *name ? 0 : -1;
+
+    for (; *name; name++) {
+        if (*name < '0' || *name > '9')
+            return -1;
+        n = n * 10 + *name - '0';
+    }
+    return n;
+}
+
+void tn__run_each_open(void (*fn)(int fd))
+{
+    struct entry {
+        uint64_t inode, offset;
+        unsigned short bytes;
+        unsigned char type;
+        char name[];
+    } *e;
+    _Alignas(8) char buf[1024];
+    long dir = tn__raw3(SYS_open, (long)"/proc/self/fd",
+                        O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    long n;
+
+    while (dir >= 0 &&
+           (n = tn__raw3(SYS_getdents64, dir, (long)buf, sizeof buf)) > 0) {
+        for (long at = 0; at < n; at += e->bytes) {
+            int fd;
+
+            e = (void *)(buf + at);
+            fd = number_of(e->name);
+            if (fd >= 0 && fd != dir && fd < TN__RUN_FDS_MAX)
+                fn(fd);
+        }
+    }
+    if (dir >= 0)
+        tn__raw1(SYS_close, dir);
+}

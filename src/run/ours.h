@@ -22,5 +22,7 @@ long tn__run_make_way(int fd);
 /* Close the engine's descriptors. */
 void tn__run_fds_drop(void);
 void tn__run_ours_in_child(void);
+/* Call `fn` for each descriptor that is open, the program's and ours. */
+void tn__run_each_open(void (*fn)(int fd));
 
 #endif /* TN_RUN_OURS_H */
