@@ -37,6 +37,7 @@ static long send(int tid, int sig, const siginfo_t *info)
         return 0;
     if (sig >= 32)
         tn__run_credentials_told(green, sig);
+    tn__run_signal_displace(sig);
     if (is_at_once(green, sig)) {
         if (tn__run_action_of(sig)->handler == (void *)SIG_DFL)
             tn__run_act_by_default(sig);
@@ -82,6 +83,8 @@ long tn__run_kill(struct tn__run_call *c)
     if (c->a[0] >= TN__RUN_TID_MIN && tn__run_find_tid((int)c->a[0]))
         c->a[0] = tn__run.pid;
     tn__run_go_first();
+    if (c->a[0] == tn__run.pid)
+        tn__run_signal_displace((int)c->a[1]);
     return tn__run_kernel(c);
 }
 

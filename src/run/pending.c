@@ -232,6 +232,7 @@ long tn__run_signal_post(struct tn__run_green *green, const siginfo_t *info)
     tn__run_set bit = tn__run_bit(info->si_signo);
     long r;
 
+    tn__run_signal_displace(info->si_signo);
     r = green ? add(&green->signals, &green->pending, info)
               : add(&shared, &shared_set, info);
     if (!green)
@@ -374,6 +375,17 @@ void tn__run_signal_discard(int sig)
 
         drop(&green->signals, &green->pending, bit);
     }
+}
+
+void tn__run_signal_displace(int sig)
+{
+    static const int stops[] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
+
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
+        if (sig == SIGCONT)
+            tn__run_signal_discard(stops[i]);
+        else if (sig == stops[i])
+            tn__run_signal_discard(SIGCONT);
 }
 
 static void drop_timer(struct tn__list *list, tn__run_set *set, int id)

@@ -77,6 +77,8 @@ tn__run_set tn__run_signals_shared(void);
 void tn__run_signals_retarget(void);
 /* A signal of this number is ignored from now on: none is pending. */
 void tn__run_signal_discard(int sig);
+/* This one is sent: SIGCONT and what stops a process take each other back. */
+void tn__run_signal_displace(int sig);
 /* None of the timer `id` is pending any more. */
 void tn__run_signal_drop_timer(int id);
 /* It has come just now: if a call has raised it, or the CPU time of the process

@@ -461,6 +461,33 @@ static void *suspend(void *arg)
     return NULL;
 }
 
+static int is_pending(int sig)
+{
+    sigset_t set;
+
+    return sigpending(&set) == 0 && sigismember(&set, sig);
+}
+
+/* SIGCONT and what stops a process take each other back. */
+static void test_displaced(void)
+{
+    change(SIG_BLOCK, SIGTSTP);
+    CHECK(raise(SIGTSTP) == 0);
+    printf("SIGTSTP %d", is_pending(SIGTSTP));
+    CHECK(kill(getpid(), SIGCONT) == 0);
+    printf(", after SIGCONT %d", is_pending(SIGTSTP));
+    CHECK(raise(SIGTSTP) == 0 && raise(SIGCONT) == 0);
+    printf(", %d\n", is_pending(SIGTSTP));
+    change(SIG_BLOCK, SIGCONT);
+    CHECK(raise(SIGCONT) == 0);
+    printf("SIGCONT %d", is_pending(SIGCONT));
+    CHECK(raise(SIGTSTP) == 0);
+    printf(", after SIGTSTP %d\n", is_pending(SIGCONT));
+    CHECK(raise(SIGCONT) == 0); /* or the next line stops us */
+    change(SIG_UNBLOCK, SIGTSTP);
+    change(SIG_UNBLOCK, SIGCONT);
+}
+
 static void test_suspend(void)
 {
     volatile int stage = 0;
@@ -656,6 +683,7 @@ int main(void)
     test_fault_signals();
     test_inherited();
     test_suspend();
+    test_displaced();
     test_descriptor();
     test_anothers();
     test_kill();
