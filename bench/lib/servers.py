@@ -19,7 +19,9 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 START_S = 30
 CLIENTS = 200
 SLAP = {
-    "run_mariadb_select": ["--query=select 1", "--number-of-queries=60000"],
+    "run_mariadb_select": ["--query=select 1;", "--delimiter=;",
+                           "--create-schema=mysql",  # is there, and stays so
+                           "--number-of-queries=200000"],
     "run_mariadb_mixed": [
         "--auto-generate-sql", "--auto-generate-sql-load-type=mixed",
         "--auto-generate-sql-add-autoincrement", "--engine=innodb",
@@ -83,7 +85,7 @@ def run_mariadb(context, who, folder, words):
             stderr=subprocess.PIPE, text=True)
         out, error = load.communicate(timeout=120)
         process.stop(load)
-        if load.returncode != 0 or not out.strip():
+        if load.returncode != 0 or error.strip() or not out.strip():
             raise process.Failed(" ".join(error.split())[-300:])
         fields = out.strip().splitlines()[-1].split(",")
         seconds, asked = float(fields[2]), CLIENTS * int(fields[6])
@@ -104,7 +106,8 @@ def measure_mariadb(context, name, goal):
 
 
 def run_java(context, who, folder):
-    words = ["java", "-Xmx256m", "-cp", folder, "HelloServer", str(CLIENTS)]
+    words = ["java", "-Xmx256m", "-Dsun.net.httpserver.nodelay=true", "-cp",
+             folder, "HelloServer", str(CLIENTS)]
     with process.Server(threads.command_of(context, who, words)) as server:
         apps.ask(context, server.port, CLIENTS, 3)  # the compiler's turn
         before = apps.cpu_s(server.pid)
