@@ -94,7 +94,7 @@ TN_API TN_MUST int tn_datagram_server_send(tn_datagram_server *s,
 /* Bind and begin to receive. As tn_stream_server_start(). */
 TN_API TN_MUST int tn_datagram_server_start(tn_datagram_server *s);
 
-/* Receive no more for now: datagrams wait in the socket's buffer. As
+/* Stop receiving: datagrams wait in the socket's buffer. As
  * tn_stream_server_pause(). */
 TN_API int tn_datagram_server_pause(tn_datagram_server *s);
 TN_API int tn_datagram_server_resume(tn_datagram_server *s);

@@ -102,7 +102,7 @@ tn_stream_server_new_buffered(const char *addr, tn_buffered_fn fn, void *arg,
  * A server that runs already: 0. May be called again after a stop. */
 TN_API TN_MUST int tn_stream_server_start(tn_stream_server *s);
 
-/* Accept no more for now: new connections wait in the kernel's queue until
+/* Stop accepting: new connections wait in the kernel's queue until
  * tn_stream_server_resume(). Those that are handled go on. Neither waits. A
  * server that does not run: nothing. A start begins unpaused. 0, -EXDEV. */
 TN_API int tn_stream_server_pause(tn_stream_server *s);

@@ -220,38 +220,35 @@ int tn_queue_put(tn_queue *q, void *item, tn_time deadline)
     return end(q, try_put(q, item), &q->putters, &w, deadline, "tn_queue_put");
 }
 
-int tn_queue_get(tn_queue *q, void **ret_item, tn_time deadline)
+/* Get or peek, as `try` does. */
+static int take(tn_queue *q, int (*try)(struct tn_queue *, void **),
+                struct tn__waitq *waiters, void **ret_item, tn_time deadline,
+                const char *what)
 {
     struct waiter w;
-    int r;
+    int r = tn__wait_enter(q->hub, deadline);
 
-    if (!q)
-        return -EINVAL;
-    r = tn__wait_enter(q->hub, deadline);
     if (r)
         return r;
-    r = try_get(q, &w.item);
-    r = end(q, r, &q->getters, &w, deadline, "tn_queue_get");
+    r = try(q, &w.item);
+    r = end(q, r, waiters, &w, deadline, what);
     if (r == 0 && ret_item)
         *ret_item = w.item;
     return r;
 }
 
-int tn_queue_peek(tn_queue *q, void **ret_item, tn_time deadline)
+int tn_queue_get(tn_queue *q, void **ret_item, tn_time deadline)
 {
-    struct waiter w;
-    int r;
-
     if (!q)
         return -EINVAL;
-    r = tn__wait_enter(q->hub, deadline);
-    if (r)
-        return r;
-    r = try_peek(q, &w.item);
-    r = end(q, r, &q->peekers, &w, deadline, "tn_queue_peek");
-    if (r == 0 && ret_item)
-        *ret_item = w.item;
-    return r;
+    return take(q, try_get, &q->getters, ret_item, deadline, "tn_queue_get");
+}
+
+int tn_queue_peek(tn_queue *q, void **ret_item, tn_time deadline)
+{
+    if (!q)
+        return -EINVAL;
+    return take(q, try_peek, &q->peekers, ret_item, deadline, "tn_queue_peek");
 }
 
 /* ---- work ---- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/run/programs/files.c - reading and writing files: what is not in memory
  * is read by others, and the program sees no difference. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,7 +10,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "support.h"
+#include "helpers.h"
 
 enum { BLOCK = 4096, RECORDS = 4096 };
 
@@ -182,29 +181,6 @@ static void appended_lines_are_whole(void)
 }
 
 /* ---- a busy machine ---- */
-
-/* Kernel threads with a name that only the engine's helpers have. */
-static int n_helpers(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    const struct dirent *e;
-    int n = 0;
-
-    CHECK(dir != NULL);
-    while ((e = readdir(dir))) {
-        char path[300], name[32] = "";
-        FILE *f;
-
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
-        f = fopen(path, "r");
-        if (f && fgets(name, sizeof name, f))
-            n += strcmp(name, "tendril-helper\n") == 0;
-        if (f)
-            fclose(f);
-    }
-    closedir(dir);
-    return n;
-}
 
 static int64_t now_ns(void)
 {

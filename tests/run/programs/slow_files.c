@@ -14,7 +14,7 @@
 #include <sys/xattr.h>
 #include <sys/wait.h>
 
-#include "support.h"
+#include "helpers.h"
 
 enum { TICKS = 5, FILE_NODE = 2, REQUEST = 1 << 17 };
 
@@ -298,29 +298,6 @@ static void *make_call(void *arg)
 
     is_over = 1;
     return (void *)r;
-}
-
-/* Kernel threads with a name that only the engine's helpers have. */
-static int n_helpers(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    const struct dirent *e;
-    int n = 0;
-
-    CHECK(dir != NULL);
-    while ((e = readdir(dir))) {
-        char path[300], name[32] = "";
-        FILE *f;
-
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
-        f = fopen(path, "r");
-        if (f && fgets(name, sizeof name, f))
-            n += strcmp(name, "tendril-helper\n") == 0;
-        if (f)
-            fclose(f);
-    }
-    closedir(dir);
-    return n;
 }
 
 /* Meanwhile a file that is in memory is read from its position, here. */
