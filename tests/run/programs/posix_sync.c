@@ -9,32 +9,7 @@
 #include <sys/wait.h>
 #include <threads.h>
 
-#include "support.h"
-
-static const char *name(int r)
-{
-    return r ? strerrorname_np(r) : "0";
-}
-
-static struct timespec after_ms(clockid_t clock, long ms)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    t.tv_nsec += ms * 1000000;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
-static void *shared_page(void)
-{
-    void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    CHECK(at != MAP_FAILED);
-    return at;
-}
+#include "posix.h"
 
 /* ---- C11 ---- */
 

@@ -12,23 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "support.h"
-
-static const char *name(int r)
-{
-    return r ? strerrorname_np(r) : "0";
-}
-
-static struct timespec after_ms(clockid_t clock, long ms)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    t.tv_nsec += ms * 1000000;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
+#include "posix.h"
 
 /* ---- attributes ---- */
 
