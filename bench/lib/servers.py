@@ -52,6 +52,8 @@ def mariadb(context, who, folder):
     words = ["mariadbd", "--no-defaults", f"--datadir={folder}/data",
              f"--socket={path}", "--skip-networking",
              f"--pid-file={folder}/pid", f"--max-connections={CLIENTS + 10}",
+             # The client does not wait where the backlog is full.
+             f"--back-log={CLIENTS + 10}",
              "--thread-handling=one-thread-per-connection"]
     if os.geteuid() == 0:
         words.append("--user=root")
