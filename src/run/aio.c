@@ -147,8 +147,7 @@ static long read_arg(struct tn__run_call *c, struct ext_arg *arg)
         return 0;
     if (tn__run_copy(&timeout, arg->timeout, sizeof timeout) < 0)
         return -EFAULT;
-    return tn__run_deadline(&timeout, CLOCK_MONOTONIC, c->a[3] & ABS_TIMER,
-                            &c->deadline);
+    return tn__run_deadline(&timeout, c->a[3] & ABS_TIMER, &c->deadline);
 }
 
 /* Until there is at least one result. */

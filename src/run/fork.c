@@ -141,6 +141,7 @@ static void begin_child(const struct request *q, struct tn__run_call *c)
     tn__run_futex_in_child();
     tn__run_offload_in_child();
     tn__run_inspect_in_child();
+    tn__run_wallclock_in_child();
     tn__run_quantum_in_child();
     tn__run_disk_in_child();
     tn__run_cputime_in_child();

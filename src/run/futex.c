@@ -131,29 +131,41 @@ static bool is_private(int op, uint32_t value)
            (value >= TN__RUN_TID_MIN && tn__run_find_tid((int)value));
 }
 
+/* The deadline itself would be moved, and the look with it. */
+tn_time tn__run_futex_look_at(struct tn__run_call *c, int64_t span)
+{
+    tn_time at = tn__clock_after(tn__clock_now(), span);
+
+    tn__run_deadline_renew(c);
+    return at < c->deadline ? at : c->deadline - 1;
+}
+
+bool tn__run_futex_is_over(const struct tn__run_call *c)
+{
+    return tn__clock_now() >= c->deadline - 1;
+}
+
 long tn__run_futex_park(struct tn__run_waiter *w, uint32_t value,
-                        bool is_shared, tn_time deadline)
+                        bool is_shared, struct tn__run_call *c)
 {
     int64_t look_ns = LOOK_MIN_NS;
     long r;
 
     do {
-        tn_time until = deadline;
+        tn_time until = c->deadline;
 
         if (w->g->alert) {
-            r = tn__hub_alert(&tn__run_hub, w->g, deadline);
+            r = tn__hub_alert(&tn__run_hub, w->g, until);
             if (r)
                 break;
         }
         if (is_shared) {
-            until = tn__clock_after(tn__clock_now(), look_ns);
-            if (until > deadline)
-                until = deadline;
+            until = tn__run_futex_look_at(c, look_ns);
             if (look_ns < LOOK_MAX_NS)
                 look_ns *= 2;
         }
         r = tn__hub_park(&tn__run_hub, &w->is_done, until, "futex", -1);
-        if (r == -ETIME && until != deadline)
+        if (r == -ETIME && is_shared && !tn__run_futex_is_over(c))
             r = tn__run_load(w->word) == (long)value ? -EAGAIN : 0;
     } while (r == -EAGAIN);
     if (r == -ETIME)
@@ -203,7 +215,7 @@ static long wait_for(struct tn__run_call *c, uint32_t bitset)
     if ((uint32_t)r != value)
         return -EAGAIN;
     tn__run_futex_insert(&w);
-    r = tn__run_futex_park(&w, value, false, c->deadline);
+    r = tn__run_futex_park(&w, value, false, c);
     tn__list_remove(&w.link);
     return r;
 }
@@ -215,15 +227,18 @@ long tn__run_futex_deadline(struct tn__run_call *c)
     int clock = op & FUTEX_CLOCK_REALTIME || command == FUTEX_LOCK_PI
                     ? CLOCK_REALTIME
                     : CLOCK_MONOTONIC;
+    const struct timespec *t = (const void *)c->a[3];
     long r;
 
-    if (c->has_deadline)
+    if (c->has_deadline && !c->is_wall)
         return 0;
     c->deadline = TN_FOREVER;
     if (!c->a[3])
         return 0;
-    r = tn__run_deadline((const struct timespec *)c->a[3], clock,
-                         command != FUTEX_WAIT, &c->deadline);
+    if (command == FUTEX_WAIT)
+        r = tn__run_deadline(t, false, &c->deadline);
+    else
+        r = tn__run_deadline_by(c, t, clock);
     c->has_deadline = r == 0;
     return r;
 }

@@ -33,11 +33,15 @@ void tn__run_futex_wake_one(struct tn__run_waiter *w);
 /* The first that waits on `word`, and wants to own it or not; or NULL. */
 struct tn__run_waiter *tn__run_futex_first(const uint32_t *word,
                                            bool is_lock);
-/* Park until w->is_done, a signal or `deadline`: 0, -EINTR, -ETIMEDOUT. With
+/* Park until w->is_done, a signal or c->deadline: 0, -EINTR, -ETIMEDOUT. With
  * is_shared, it looks at the word from time to time: 0 also when that is no
  * longer `value`. The caller takes `w` off the list. */
 long tn__run_futex_park(struct tn__run_waiter *w, uint32_t value,
-                        bool is_shared, tn_time deadline);
+                        bool is_shared, struct tn__run_call *c);
+/* One that looks from time to time: when it does next, and whether that was the
+ * last time. */
+tn_time tn__run_futex_look_at(struct tn__run_call *c, int64_t span);
+bool tn__run_futex_is_over(const struct tn__run_call *c);
 /* Addresses that get_futex_key() refuses: 0, -EINVAL, -EFAULT. */
 long tn__run_futex_check(const uint32_t *word, bool is_private);
 /* Of a call with a timeout, into c->deadline. */

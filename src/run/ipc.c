@@ -84,8 +84,8 @@ long tn__run_semtimedop(struct tn__run_call *c)
     long r;
 
     if (!c->has_deadline) {
-        r = tn__run_deadline((const struct timespec *)c->a[3],
-                             CLOCK_MONOTONIC, false, &c->deadline);
+        r = tn__run_deadline((const struct timespec *)c->a[3], false,
+                             &c->deadline);
         if (r < 0)
             return r;
         c->has_deadline = true;
@@ -107,20 +107,19 @@ static long queue(struct tn__run_call *c, int events)
     static const struct timespec past;
     const struct timespec *t = (const void *)c->a[4];
     struct tn__run_fd *f = tn__run_fd_get((int)c->a[0]);
-    tn_time deadline;
     long r;
 
     if (!f || tn__run_fd_is_nonblock((int)c->a[0], f))
         return tn__run_kernel(c);
     for (;;) {
-        r = tn__run_deadline(t, CLOCK_REALTIME, true, &deadline);
+        r = tn__run_deadline_by(c, t, CLOCK_REALTIME);
         if (r < 0)
             return r;
         r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], (long)&past,
                     0);
         if (r != -ETIMEDOUT)
             return r;
-        r = tn__run_wait_fd((int)c->a[0], events, deadline, "mq");
+        r = tn__run_wait_fd((int)c->a[0], events, c->deadline, "mq");
         if (r <= 0)
             return r < 0 ? r : -ETIMEDOUT;
     }

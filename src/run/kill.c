@@ -208,8 +208,7 @@ long tn__run_rt_sigtimedwait(struct tn__run_call *c)
     if (tn__run_copy(&set, (const void *)c->a[0], sizeof set) < 0)
         return -EFAULT;
     if (!c->has_deadline) {
-        failed = tn__run_deadline((const void *)c->a[2], CLOCK_MONOTONIC,
-                                  false, &c->deadline);
+        failed = tn__run_deadline((const void *)c->a[2], false, &c->deadline);
         if (failed < 0)
             return failed;
         c->has_deadline = true;

@@ -165,8 +165,7 @@ long tn__run_lock_pi(struct tn__run_call *c)
             return -EAGAIN;
         begin_wait(&w);
         r = tn__run_futex_park(&w, value,
-                               !tn__run_find_tid((int)owner_in(value)),
-                               c->deadline);
+                               !tn__run_find_tid((int)owner_in(value)), c);
         end_wait(&w);
         if (w.is_done)
             return 0;
@@ -251,7 +250,7 @@ long tn__run_wait_requeue_pi(struct tn__run_call *c)
         return -EAGAIN;
     tn__list_init(&w.all_locks);
     tn__run_futex_insert(&w);
-    r = tn__run_futex_park(&w, value, false, c->deadline);
+    r = tn__run_futex_park(&w, value, false, c);
     end_wait(&w);
     if (w.is_done)
         return 0;

@@ -219,8 +219,8 @@ static long receive_many(struct tn__run_call *c, struct tn__run_fd *f)
     long r;
 
     if (!c->has_deadline) {
-        r = tn__run_deadline((const struct timespec *)c->a[4],
-                             CLOCK_MONOTONIC, false, &c->deadline);
+        r = tn__run_deadline((const struct timespec *)c->a[4], false,
+                             &c->deadline);
         if (r < 0)
             return r;
         if (c->deadline == TN_FOREVER)

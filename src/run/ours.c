@@ -62,8 +62,8 @@ unsigned tn__run_next_of_ours(unsigned fd)
     return UINT32_MAX;
 }
 
-/* To a number where it is out of the way; or an error. */
-static long move_up(long fd)
+/* To a number where it is out of the way; or an error, and it stays. */
+static long try_move_up(long fd)
 {
     long high = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
 
@@ -80,7 +80,7 @@ static long move_up(long fd)
 
 long tn__run_fd_hide(long fd)
 {
-    long high = fd < 0 ? fd : move_up(fd);
+    long high = fd < 0 ? fd : try_move_up(fd);
 
     if (high >= 0 || fd < 0)
         return high;
@@ -88,15 +88,23 @@ long tn__run_fd_hide(long fd)
     return fd;
 }
 
+long tn__run_fd_move_up(long fd)
+{
+    long high = fd < 0 ? fd : try_move_up(fd);
+
+    if (high >= 0)
+        return high;
+    if (fd >= 0)
+        tn__raw1(SYS_close, fd);
+    return -EMFILE;
+}
+
 long tn__run_fd_wait_own(long fd, tn_time deadline, const char *what)
 {
-    long high = fd < 0 ? fd : move_up(fd), r;
+    long high = tn__run_fd_move_up(fd), r;
 
-    if (high < 0) {
-        if (fd >= 0)
-            tn__raw1(SYS_close, fd);
-        return -EMFILE;
-    }
+    if (high < 0)
+        return high;
     r = tn__run_wait_fd((int)high, POLLIN, deadline, what);
     if (r == -EBADF)
         return r; /* the number is the program's by now */
@@ -128,7 +136,7 @@ long tn__run_make_way(int fd)
     int *user = fd == l->ep ? &l->ep : fd == l->wake_fd ? &l->wake_fd : NULL;
     long moved;
 
-    if (tn__run_inspect_give_up(fd))
+    if (tn__run_inspect_give_up(fd) || tn__run_wallclock_give_up(fd))
         return 0;
     if (user) {
         moved = tn__raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);

@@ -8,6 +8,9 @@
 void tn__run_ours_init(void);
 /* Move a descriptor of ours out of the program's way; passes errors on. */
 long tn__run_fd_hide(long fd);
+/* The same for one that the engine can do without: -EMFILE where there is no
+ * room, and it is closed, or none was to be had. */
+long tn__run_fd_move_up(long fd);
 bool tn__run_fd_is_ours(int fd);
 /* The lowest of ours from `fd` on; UINT32_MAX: none. */
 unsigned tn__run_next_of_ours(unsigned fd);

@@ -112,8 +112,8 @@ struct tn__run_green {
     void *robust;             /* its robust list's head; or NULL */
     stack_t alt;              /* its alternate signal stack */
     struct tn__run_regs regs; /* of a new one: where it begins */
-    const struct tn__run_call *call; /* that it makes; on its stack. NULL: none
-                                      * or one that was left by a jump */
+    struct tn__run_call *call; /* that it makes; on its stack. NULL: none or
+                               * one that was left by a jump */
     tn_time since;            /* when it began, as of the poll before it */
     struct tn__run_helper *own; /* makes its calls, since the kernel keeps for
                                * it what others have not; or NULL */
@@ -133,6 +133,10 @@ struct tn__run_call {
                       * return -EINTR when a cancel has woken it */
     bool has_deadline;
     tn_time deadline; /* of its relative timeout, so that a restart keeps it */
+    bool is_wall;     /* `deadline` is when it is `at` by `clock`, which can be
+                       * set: see wallclock.c */
+    int clock;
+    int64_t at;
     bool is_once;     /* after a handler it gives EINTR even with SA_RESTART */
     bool is_tried;    /* without the lock, with this result, */
     uint32_t seen;    /* when its descriptor had had so many events */
@@ -434,11 +438,23 @@ bool tn__run_on_quantum(int sig, siginfo_t *info, void *context);
 
 /* ---- sleep.c ---- */
 int64_t tn__run_clock(int clock);
-/* When `t` (NULL: never) is over, on the hub's clock. -EINVAL, -EFAULT. */
-int tn__run_deadline(const struct timespec *t, int clock, bool is_absolute,
+/* When `t` (NULL: never) is over, or when it is, on the hub's clock, which is
+ * CLOCK_MONOTONIC. -EINVAL, -EFAULT. */
+int tn__run_deadline(const struct timespec *t, bool is_absolute,
                      tn_time *ret_deadline);
 /* Park until `deadline`. 0, or -EINTR. */
 long tn__run_sleep_until(tn_time deadline, const char *what);
+
+/* ---- wallclock.c ---- */
+/* Let c->deadline be when it is `t` (NULL: never) by this clock: when the clock
+ * is set, the end of the call's wait is moved. 0, -EINVAL, -EFAULT. */
+int tn__run_deadline_by(struct tn__run_call *c, const struct timespec *t,
+                        int clock);
+/* The same for a call that waits in steps, before each. */
+void tn__run_deadline_renew(struct tn__run_call *c);
+void tn__run_wallclock_in_child(void);
+/* The program wants this number: if it is the timerfd's, use another. */
+bool tn__run_wallclock_give_up(int fd);
 
 /* ---- wait.c ---- */
 /* Wait until `fd` has `events`. revents, 0 (deadline) or -EINTR. */

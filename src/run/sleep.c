@@ -18,7 +18,7 @@ static int64_t span_of(const struct timespec *t)
     return t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-int tn__run_deadline(const struct timespec *t, int clock, bool is_absolute,
+int tn__run_deadline(const struct timespec *t, bool is_absolute,
                      tn_time *ret_deadline)
 {
     struct timespec own;
@@ -33,14 +33,10 @@ int tn__run_deadline(const struct timespec *t, int clock, bool is_absolute,
     if (!is_valid(&own))
         return -EINVAL;
     span = span_of(&own);
-    if (is_absolute && span != INT64_MAX) {
-        if (clock == CLOCK_MONOTONIC) {
-            *ret_deadline = span > 0 ? span : 1; /* 0 would be TN_NOWAIT */
-            return 0;
-        }
-        span -= tn__run_clock(clock);
-    }
-    *ret_deadline = tn__clock_after(tn__run_clock(CLOCK_MONOTONIC), span);
+    if (is_absolute && span != INT64_MAX)
+        *ret_deadline = span > 0 ? span : 1; /* 0 would be TN_NOWAIT */
+    else
+        *ret_deadline = tn__clock_after(tn__run_clock(CLOCK_MONOTONIC), span);
     return 0;
 }
 
@@ -73,14 +69,15 @@ static long tell_rest(struct timespec *rest, tn_time deadline)
 static long sleep_for(struct tn__run_call *c, const struct timespec *span,
                       int clock, bool is_absolute, struct timespec *rest)
 {
-    long r;
+    long r = 0;
 
-    if (!c->has_deadline) {
-        r = tn__run_deadline(span, clock, is_absolute, &c->deadline);
-        if (r < 0)
-            return r;
-        c->has_deadline = true;
-    }
+    if (is_absolute)
+        r = tn__run_deadline_by(c, span, clock);
+    else if (!c->has_deadline)
+        r = tn__run_deadline(span, false, &c->deadline);
+    if (r < 0)
+        return r;
+    c->has_deadline = true;
     r = tn__run_sleep_until(c->deadline, "sleep");
     if (r == -EINTR && !is_absolute)
         return tell_rest(rest, c->deadline);

@@ -140,8 +140,7 @@ int tn__run_keep_deadline(struct tn__run_call *c, const struct timespec *t)
         return 0;
     if (t && tn__run_copy(&given, t, sizeof given) < 0)
         return -EFAULT;
-    r = tn__run_deadline(t ? &given : NULL, CLOCK_MONOTONIC, false,
-                         &c->deadline);
+    r = tn__run_deadline(t ? &given : NULL, false, &c->deadline);
     if (t && given.tv_sec == 0 && given.tv_nsec == 0)
         c->deadline = TN_NOWAIT;
     c->has_deadline = r == 0;

@@ -33,15 +33,14 @@ static long keep_deadline(struct tn__run_call *c, int at, int clock)
 {
     long r;
 
-    if (c->has_deadline)
+    if (c->has_deadline && !c->is_wall)
         return 0;
     c->deadline = TN_FOREVER;
     if (!c->a[at])
         return 0;
     if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)
         return -EINVAL;
-    r = tn__run_deadline((const struct timespec *)c->a[at], clock, true,
-                         &c->deadline);
+    r = tn__run_deadline_by(c, (const struct timespec *)c->a[at], clock);
     c->has_deadline = r == 0;
     return r;
 }
@@ -93,20 +92,19 @@ static long changed(const struct wanted *w, size_t n)
 /* Until one is woken, or with is_shared is seen to have changed. */
 static long wait_for_any(const struct wanted *wanted, size_t n,
                          const uint8_t *is_any, bool is_shared,
-                         tn_time deadline)
+                         struct tn__run_call *c)
 {
     struct tn_greenlet *g = tn__run_hub.current;
     long r, found = -1;
 
     do {
-        tn_time until = tn__clock_after(tn__clock_now(), LOOK_NS);
+        tn_time until = is_shared ? tn__run_futex_look_at(c, LOOK_NS)
+                                  : c->deadline;
 
-        if (!is_shared || until > deadline)
-            until = deadline;
-        r = g->alert ? tn__hub_alert(&tn__run_hub, g, deadline) : 0;
+        r = g->alert ? tn__hub_alert(&tn__run_hub, g, until) : 0;
         if (r == 0)
             r = tn__hub_park(&tn__run_hub, is_any, until, "futex", -1);
-        if (r == -ETIME && until != deadline)
+        if (r == -ETIME && is_shared && !tn__run_futex_is_over(c))
             found = changed(wanted, n);
         else if (r == -ETIME)
             return -ETIMEDOUT;
@@ -117,7 +115,7 @@ static long wait_for_any(const struct wanted *wanted, size_t n,
 }
 
 static long park(const struct wanted *wanted, struct tn__run_waiter *w,
-                 size_t n, bool is_shared, tn_time deadline)
+                 size_t n, bool is_shared, struct tn__run_call *c)
 {
     uint8_t is_any = 0;
     long r;
@@ -128,7 +126,7 @@ static long park(const struct wanted *wanted, struct tn__run_waiter *w,
             .bitset = FUTEX_BITSET_MATCH_ANY, .group = &is_any};
         tn__run_futex_insert(&w[i]);
     }
-    r = wait_for_any(wanted, n, &is_any, is_shared, deadline);
+    r = wait_for_any(wanted, n, &is_any, is_shared, c);
     for (size_t i = 0; i < n; i++) {
         tn__list_remove(&w[i].link);
         if (w[i].is_done)
@@ -164,7 +162,7 @@ static long wait_with(struct tn__run_call *c, struct wanted *wanted,
     n_shared = is_shared ? count_shared(wanted, n) : 0;
     if (n_shared == n)
         return tn__run_offload(c);
-    return park(wanted, waiters, n, n_shared > 0, c->deadline);
+    return park(wanted, waiters, n, n_shared > 0, c);
 }
 
 static long wait_for_many(struct tn__run_call *c, size_t n)
