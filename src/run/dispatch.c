@@ -378,9 +378,7 @@ static void tick(void)
     }
 }
 
-/* What a call raises is for the green thread that made it, also where the
- * kernel blocks it, since all do, or as the kernel threads of hubs.c do. */
-static void pass_raised(long r)
+void tn__run_pass_raised(long r)
 {
     tn__run_set set = tn__run_bit(r == -EPIPE ? SIGPIPE : SIGXFSZ);
     int sig;
@@ -401,7 +399,7 @@ long tn__run_syscall(struct tn__run_call *c)
     do {
         r = call(c);
         if (TN_UNLIKELY(r == -EPIPE || r == -EFBIG))
-            pass_raised(r);
+            tn__run_pass_raised(r);
         if (TN_UNLIKELY(!tn__run_is_on())) { /* the child of a fork() */
             tn__run_out();
             return r;

@@ -7,14 +7,17 @@
  * the kernel does the call as it is.
  *
  * A blocking write returns when everything is written, so what the hub writes
- * in part goes on here. Once something was transferred an interruption gives
- * that count, as in Linux. */
+ * in part goes on here. Once something was transferred an interruption or an
+ * error gives that count, as in Linux. */
 #include "run/io.h"
 
 #include <asm/termbits.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 long tn__io_ask_terminal(const struct tn__run_call *c, long nr)
@@ -105,23 +108,84 @@ long tn__run_readv(struct tn__run_call *c)
     return has_vector(c) ? read_in(c, &op, f, "readv") : tn__run_kernel(c);
 }
 
+/* ---- the rest of a call ---- */
+
+/* Is the connection over, and nothing left to be read? If by an error, only one
+ * attempt is told of it. */
+static bool has_ended(int fd, int direction)
+{
+    enum { CLOSED = 7 }; /* TCP_CLOSE; others have no TCP_INFO */
+    uint8_t state = 0;   /* which that begins with */
+    unsigned len = sizeof state;
+    int n_left = 0;
+
+    if (tn__sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ||
+        state != CLOSED)
+        return false;
+    if (direction == TN__RUN_IN)
+        tn__raw3(SYS_ioctl, fd, FIONREAD, (long)&n_left);
+    return n_left == 0;
+}
+
+long tn__io_again(struct tn__run_call *c, struct tn__op *op,
+                  const struct tn__run_fd *f, int direction, const char *what)
+{
+    int events = direction == TN__RUN_IN ? POLLIN : POLLOUT;
+    long r;
+
+    if (!f->is_socket)
+        return direction == TN__RUN_IN ? tn__io_in(c, op, f, what)
+                                       : tn__io_out(c, op, f, what);
+    op->code = direction == TN__RUN_IN ? TN__OP_RECV : TN__OP_SEND;
+    if (direction == TN__RUN_OUT)
+        op->flags |= MSG_NOSIGNAL;
+    do {
+        r = tn__run_wait_fd(op->fd, events,
+                            tn__run_fd_deadline(c, f, direction), what);
+        if (r <= 0)
+            return r < 0 ? r : -EAGAIN;
+        if ((r & (POLLERR | POLLHUP)) && has_ended(op->fd, direction))
+            return -EPIPE;
+        tn__run_unlock();
+        r = tn__op_try(op, NULL);
+        tn__run_lock();
+    } while (r == -EAGAIN);
+    return r;
+}
+
+/* Write all that is left. How much is written, or an error; a pipe has raised
+ * its signal then, though the call gives what was written before. */
+static long write_all(struct tn__run_call *c, struct tn__op *op,
+                      const struct tn__run_fd *f, const char *what)
+{
+    size_t len = op->len;
+    long total = 0, r;
+
+    while ((size_t)total < len) {
+        r = tn__io_again(c, op, f, TN__RUN_OUT, what);
+        if (r == -EPIPE && !f->is_socket)
+            tn__run_pass_raised(r);
+        if (r <= 0)
+            return total ? total : r;
+        total += r;
+        op->buf = (char *)op->buf + r;
+        op->len -= (size_t)r;
+    }
+    return total;
+}
+
 long tn__io_write_rest(struct tn__run_call *c, struct tn__op *op,
                        const struct tn__run_fd *f, long done,
                        const char *what)
 {
-    long total = done, r;
-    size_t len = op->len;
+    long r;
 
-    while (total >= 0 && (size_t)total < len && done > 0) {
-        op->buf = (char *)op->buf + done;
-        op->len = len - (size_t)total;
-        r = tn__io_out(c, op, f, what);
-        if (r < 0)
-            return total;
-        done = r;
-        total += r;
-    }
-    return total;
+    if (done <= 0 || (size_t)done >= op->len)
+        return done;
+    op->buf = (char *)op->buf + done;
+    op->len -= (size_t)done;
+    r = write_all(c, op, f, what);
+    return r > 0 ? done + r : done;
 }
 
 long tn__run_write(struct tn__run_call *c)
@@ -151,7 +215,7 @@ long tn__io_write_pieces(struct tn__run_call *c, struct tn__op *op,
         }
         op->buf = (char *)iov[i].iov_base + skip;
         op->len = iov[i].iov_len - (size_t)skip;
-        r = tn__io_write(c, op, f, "write");
+        r = write_all(c, op, f, "write");
         if (r < 0)
             return total;
         total += r;

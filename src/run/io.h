@@ -50,6 +50,11 @@ static inline long tn__io_out(struct tn__run_call *c, struct tn__op *op,
 long tn__io_ask_terminal(const struct tn__run_call *c, long nr);
 /* The kernel makes the call as it stands, and knows when it is done. */
 long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f);
+/* One more attempt of a call of which a part is done: so it raises no signal,
+ * and leaves an error for the next call. For sockets the operation has to be
+ * one with a buffer; a write becomes a send. */
+long tn__io_again(struct tn__run_call *c, struct tn__op *op,
+                  const struct tn__run_fd *f, int direction, const char *what);
 /* Go on with an operation that has a buffer, until all is written. `done` is
  * what was written already, or an error. */
 long tn__io_write_rest(struct tn__run_call *c, struct tn__op *op,

@@ -59,7 +59,7 @@ static long receive_rest(struct tn__run_call *c, const struct tn__run_fd *f,
             struct tn__op op = {.code = TN__OP_RECV, .fd = (int)c->a[0],
                                 .buf = (char *)iov[i].iov_base + skip,
                                 .len = iov[i].iov_len - skip, .flags = flags};
-            long r = tn__io_in(c, &op, f, "recv");
+            long r = tn__io_again(c, &op, f, TN__RUN_IN, "recv");
 
             if (r <= 0)
                 return total;

@@ -298,6 +298,10 @@ long tn__run_syscall(struct tn__run_call *c);
 /* Let the kernel do it, as it is; and by who has given the lock up. */
 long tn__run_kernel(struct tn__run_call *c);
 long tn__run_kernel_unlocked(struct tn__run_call *c);
+/* A call gave -EPIPE or -EFBIG. What it has raised is for the green thread that
+ * made it, also where the kernel blocks it, since all do, or as the kernel
+ * threads of hubs.c do. */
+void tn__run_pass_raised(long result);
 typedef long tn__run_fn(struct tn__run_call *c);
 
 /* ---- unlocked.c ---- */

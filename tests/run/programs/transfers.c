@@ -364,6 +364,118 @@ static void test_low_mark(void)
     close_stream();
 }
 
+/* ---- a peer that goes while a part is done ---- */
+
+enum { MUCH = 16 << 20, WAYS = 5 };
+
+static volatile int n_signals;
+
+static void on_pipe(int sig)
+{
+    (void)sig;
+    n_signals++;
+}
+
+/* More than there is room for, in several ways. What has gone. */
+static ssize_t send_much(int fd, int way)
+{
+    static char much[MUCH];
+    struct iovec parts[3] = {
+        {much, 1000}, {much, MUCH / 2}, {much, MUCH / 2 - 1000}};
+    struct mmsghdr m = {{.msg_iov = parts, .msg_iovlen = 3}, 0};
+
+    switch (way) {
+    case 0:
+        return write(fd, much, MUCH);
+    case 1:
+        return writev(fd, parts, 3);
+    case 2:
+        return send(fd, much, MUCH, 0);
+    case 3:
+        return sendmsg(fd, &m.msg_hdr, 0);
+    default:
+        return sendmmsg(fd, &m, 1, 0) < 0 ? -1 : (ssize_t)m.msg_len;
+    }
+}
+
+static void *close_later(void *arg)
+{
+    nap_ms(50);
+    close((int)(long)arg);
+    return NULL;
+}
+
+/* It gives the part, and the calls after it tell why. */
+static void send_to_one_that_goes(const char *name, int to, int from, int way)
+{
+    pthread_t t = start(close_later, (void *)(long)from);
+
+    printf("%s, %d:", name, way);
+    for (int i = 0; i < 3; i++) {
+        ssize_t n;
+
+        n_signals = 0;
+        n = send_much(to, way);
+        printf(" %s, %d signals;",
+               n < 0 ? strerrorname_np(errno) : n < MUCH ? "a part" : "all",
+               n_signals);
+    }
+    printf("\n");
+    join(t);
+    close(to);
+}
+
+static void *reset_later(void *arg)
+{
+    struct linger at_once = {1, 0};
+
+    nap_ms(20);
+    CHECK(write(stream[1], "abc", 3) == 3);
+    nap_ms(50);
+    CHECK(setsockopt(stream[1], SOL_SOCKET, SO_LINGER, &at_once,
+                     sizeof at_once) == 0);
+    close(stream[1]);
+    return arg;
+}
+
+static void receive_from_one_that_goes(int way)
+{
+    pthread_t t;
+    char buf[8];
+    struct iovec part = {buf, sizeof buf};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+
+    make_stream(AF_INET);
+    t = start(reset_later, NULL);
+    printf("reset: %zd",
+           way ? recvmsg(stream[0], &m, MSG_WAITALL)
+               : recv(stream[0], buf, sizeof buf, MSG_WAITALL));
+    join(t);
+    printf(" %s", recv(stream[0], buf, 1, 0) < 0 ? strerrorname_np(errno)
+                                                 : "and no more");
+    printf(" %zd\n", recv(stream[0], buf, 1, 0));
+    close(stream[0]);
+}
+
+static void test_peer_that_goes(void)
+{
+    int fds[2];
+
+    signal(SIGPIPE, on_pipe);
+    for (int way = 0; way < WAYS; way++) {
+        make_stream(AF_INET);
+        send_to_one_that_goes("tcp", stream[0], stream[1], way);
+        make_stream(AF_UNIX);
+        send_to_one_that_goes("unix", stream[0], stream[1], way);
+        if (way > 1)
+            continue;
+        CHECK(pipe(fds) == 0);
+        send_to_one_that_goes("pipe", fds[1], fds[0], way);
+    }
+    for (int way = 0; way < 2; way++)
+        receive_from_one_that_goes(way);
+}
+
 /* ---- terminals without lines ---- */
 
 static int master, terminal;
@@ -431,6 +543,7 @@ int main(void)
     test_large_messages();
     test_waitall();
     test_low_mark();
+    test_peer_that_goes();
     test_terminal();
     return 0;
 }
