@@ -41,10 +41,22 @@ static bool has_own_wait(int fd)
            !(t.c_lflag & ICANON) && (t.c_cc[VMIN] != 1 || t.c_cc[VTIME] != 0);
 }
 
-long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f)
+long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f,
+                  int direction)
 {
-    tn__run_fd_deadline(c, f, TN__RUN_IN);
+    tn__run_fd_deadline(c, f, direction);
     return tn__run_offload(c);
+}
+
+long tn__io_connected(struct tn__run_call *c, struct tn__op *op,
+                      tn_time deadline, const char *what)
+{
+    long r = tn__run_wait_fd(op->fd, POLLOUT, deadline, what);
+
+    if (r <= 0)
+        return r < 0 ? r : -EINPROGRESS;
+    op->flags &= ~MSG_FASTOPEN;
+    return tn__io_plain(tn__run_io(c, op, deadline, what));
 }
 
 /* Another process may take what poll() has seen. */
@@ -61,7 +73,7 @@ static long read_in(struct tn__run_call *c, struct tn__op *op,
     long r;
 
     if (TN_UNLIKELY(f->has_low_mark))
-        return tn__io_whole(c, f);
+        return tn__io_whole(c, f, TN__RUN_IN);
     if (TN_UNLIKELY(f->is_fifo))
         return read_fifo(c);
     if (TN_UNLIKELY(f->is_terminal)) {
@@ -69,7 +81,7 @@ static long read_in(struct tn__run_call *c, struct tn__op *op,
         if (r < 0)
             return r;
         if (has_own_wait(op->fd))
-            return tn__io_whole(c, f);
+            return tn__io_whole(c, f, TN__RUN_IN);
     }
     return tn__io_in(c, op, f, what);
 }
@@ -138,7 +150,7 @@ long tn__io_again(struct tn__run_call *c, struct tn__op *op,
                                        : tn__io_out(c, op, f, what);
     op->code = direction == TN__RUN_IN ? TN__OP_RECV : TN__OP_SEND;
     if (direction == TN__RUN_OUT)
-        op->flags |= MSG_NOSIGNAL;
+        op->flags = (op->flags & ~MSG_FASTOPEN) | MSG_NOSIGNAL;
     do {
         r = tn__run_wait_fd(op->fd, events,
                             tn__run_fd_deadline(c, f, direction), what);

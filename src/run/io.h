@@ -36,12 +36,20 @@ static inline long tn__io_in(struct tn__run_call *c, struct tn__op *op,
     return tn__io_plain(tn__run_io(c, op, deadline, what));
 }
 
+/* A send that connects, too (TCP_FASTOPEN), has only begun to: await that, and
+ * make it again. */
+long tn__io_connected(struct tn__run_call *c, struct tn__op *op,
+                      tn_time deadline, const char *what);
+
 static inline long tn__io_out(struct tn__run_call *c, struct tn__op *op,
                               const struct tn__run_fd *f, const char *what)
 {
     tn_time deadline = tn__run_fd_deadline(c, f, TN__RUN_OUT);
+    long r = tn__io_plain(tn__run_io(c, op, deadline, what));
 
-    return tn__io_plain(tn__run_io(c, op, deadline, what));
+    return TN_LIKELY(r != -EINPROGRESS)
+               ? r
+               : tn__io_connected(c, op, deadline, what);
 }
 
 /* A process that is not in the foreground gets SIGTTIN when it reads from its
@@ -49,7 +57,8 @@ static inline long tn__io_out(struct tn__run_call *c, struct tn__op *op,
  * read or write of nothing raises it. 0, or what the call is to give. */
 long tn__io_ask_terminal(const struct tn__run_call *c, long nr);
 /* The kernel makes the call as it stands, and knows when it is done. */
-long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f);
+long tn__io_whole(struct tn__run_call *c, const struct tn__run_fd *f,
+                  int direction);
 /* One more attempt of a call of which a part is done: so it raises no signal,
  * and leaves an error for the next call. For sockets the operation has to be
  * one with a buffer; a write becomes a send. */

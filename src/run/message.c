@@ -47,6 +47,13 @@ static bool is_whole(int fd, const struct tn__run_fd *f, int flags,
     return ((flags & MSG_PEEK) || head.msg_controllen > 0) && is_stream(fd);
 }
 
+/* A stream tells when it is done with the memory of a send, by the number of
+ * the send: so there must not be one for each part. */
+static bool is_counted(int fd, int flags)
+{
+    return TN_UNLIKELY(flags & MSG_ZEROCOPY) && is_stream(fd);
+}
+
 /* With MSG_WAITALL `total` bytes are there: go on until all are. */
 static long receive_rest(struct tn__run_call *c, const struct tn__run_fd *f,
                          const struct iovec *iov, size_t n, int flags,
@@ -83,7 +90,7 @@ long tn__run_recvfrom(struct tn__run_call *c)
     if (!f || is_at_once(op.fd, flags))
         return tn__run_kernel(c);
     if (is_whole(op.fd, f, flags, NULL))
-        return tn__io_whole(c, f);
+        return tn__io_whole(c, f, TN__RUN_IN);
     if (c->a[4] || c->a[5]) {
         op.code = TN__OP_RECVFROM;
         op.addr = (struct sockaddr *)c->a[4];
@@ -106,6 +113,8 @@ long tn__run_sendto(struct tn__run_call *c)
 
     if (!f || (op.flags & MSG_DONTWAIT))
         return tn__run_kernel(c);
+    if (is_counted(op.fd, op.flags))
+        return tn__io_whole(c, f, TN__RUN_OUT);
     if (c->a[4]) {
         op.code = TN__OP_SENDTO;
         op.addr = (struct sockaddr *)c->a[4];
@@ -148,7 +157,7 @@ static long receive_message(struct tn__run_call *c, const struct tn__run_fd *f,
     long r;
 
     if (is_whole(op.fd, f, op.flags, msg))
-        return tn__io_whole(c, f);
+        return tn__io_whole(c, f, TN__RUN_IN);
     r = tn__io_in(c, &op, f, "recvmsg");
     if (r > 0 && wants_all(op.fd, op.flags))
         r = receive_rest(c, f, msg->msg_iov, msg->msg_iovlen, op.flags, r);
@@ -180,6 +189,8 @@ long tn__run_sendmsg(struct tn__run_call *c)
 
     if (!f || (op.flags & MSG_DONTWAIT))
         return tn__run_kernel(c);
+    if (is_counted(op.fd, op.flags))
+        return tn__io_whole(c, f, TN__RUN_OUT);
     r = tn__io_out(c, &op, f, "sendmsg");
     if (r <= 0)
         return r;
@@ -238,7 +249,7 @@ long tn__run_recvmmsg(struct tn__run_call *c)
     if (!f || (c->a[3] & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         r = tn__run_kernel(c);
     else if (f->has_low_mark || wants_all((int)c->a[0], (int)c->a[3]))
-        r = tn__io_whole(c, f);
+        r = tn__io_whole(c, f, TN__RUN_IN);
     else
         r = receive_many(c, f);
     for (long i = 0; i < r; i++)
@@ -301,5 +312,7 @@ long tn__run_sendmmsg(struct tn__run_call *c)
 
     if (!f || n == 0 || (c->a[3] & MSG_DONTWAIT))
         return tn__run_kernel(c);
+    if (is_counted((int)c->a[0], (int)c->a[3]))
+        return tn__io_whole(c, f, TN__RUN_OUT);
     return send_each(c, f, n < MANY ? n : MANY);
 }

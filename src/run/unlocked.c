@@ -64,7 +64,8 @@ static bool try_socket(struct tn__run_call *c, long *ret)
             note_drained(t, seen, r, (size_t)c->a[2]);
     }
     *ret = r;
-    if (r != -EAGAIN && (r < 0 || is_input(c->nr) || r == c->a[2]))
+    if (r != -EAGAIN && r != -EINPROGRESS &&
+        (r < 0 || is_input(c->nr) || r == c->a[2]))
         return true;
     c->is_tried = true;
     c->tried = r;
@@ -74,7 +75,10 @@ static bool try_socket(struct tn__run_call *c, long *ret)
 
 bool tn__run_try(struct tn__run_call *c, long *ret)
 {
-    enum { OWN_WAY = MSG_WAITALL | MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB };
+    enum {
+        OWN_WAY = MSG_WAITALL | MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB |
+                  MSG_ZEROCOPY | MSG_FASTOPEN
+    };
     const struct tn__run_fd *f;
 
     c->is_tried = false;

@@ -2,6 +2,7 @@
 /* tests/run/programs/sockets.c - calls on sockets that do not wait where one
  * might think so, and what they leave behind. */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/select.h>
@@ -143,6 +144,49 @@ static void test_urgent(void)
     close(listener);
 }
 
+/* ---- a send that connects ---- */
+
+static void *read_from_one(void *arg)
+{
+    static char text[8];
+    int fd = accept((int)(long)arg, NULL, NULL);
+
+    CHECK(fd >= 0);
+    memset(text, 0, sizeof text);
+    CHECK(recv(fd, text, 5, MSG_WAITALL) == 5);
+    close(fd);
+    return text;
+}
+
+static void test_fast_open(void)
+{
+    int listener = bound_socket(SOCK_STREAM), fd, on = 1;
+    pthread_t t;
+
+    CHECK(listen(listener, 5) == 0);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    t = start(read_from_one, (void *)(long)listener);
+    say("a send that connects",
+        sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&address,
+               address_len));
+    puts(join(t));
+    close(fd);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on,
+                     sizeof on) == 0);
+    t = start(read_from_one, (void *)(long)listener);
+    CHECK(connect_to_it(fd) == 0);
+    say("the first write connects", write(fd, "there", 5));
+    puts(join(t));
+    close(fd);
+    close(listener);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    say("nobody is there",
+        sendto(fd, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&address,
+               address_len));
+    close(fd);
+}
+
 /* ---- what is ready goes before signals ---- */
 
 static void test_pending(void)
@@ -190,6 +234,7 @@ int main(void)
     test_connect();
     test_accept();
     test_urgent();
+    test_fast_open();
     test_pending();
     is_over = 1;
     join(t);

@@ -4,6 +4,8 @@
  * those that wait until all is there, or has gone. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -476,6 +478,62 @@ static void test_peer_that_goes(void)
         receive_from_one_that_goes(way);
 }
 
+/* ---- without a copy ---- */
+
+static void *read_all(void *arg)
+{
+    static char buf[65536];
+
+    nap_ms(20);
+    while (read(stream[1], buf, sizeof buf) > 0)
+        ;
+    return arg;
+}
+
+/* The highest number of a send whose memory is free, or -1. */
+static long last_told_of(int fd)
+{
+    struct pollfd p = {fd, 0, 0};
+    char control[128];
+    long last = -1;
+
+    while (poll(&p, 1, 200) > 0) {
+        struct msghdr m = {.msg_control = control,
+                           .msg_controllen = sizeof control};
+        const struct sock_extended_err *told;
+
+        if (recvmsg(fd, &m, MSG_ERRQUEUE) < 0)
+            break;
+        told = (const void *)CMSG_DATA(CMSG_FIRSTHDR(&m));
+        if (told->ee_origin == SO_EE_ORIGIN_ZEROCOPY &&
+            (long)told->ee_data > last)
+            last = told->ee_data;
+    }
+    return last;
+}
+
+/* Each send has one number, however many parts go. */
+static void test_zero_copy(void)
+{
+    static char much[MUCH];
+    struct iovec parts[2] = {{much, 1000}, {much, MUCH - 1000}};
+    struct mmsghdr m = {{.msg_iov = parts, .msg_iovlen = 2}, 0};
+    int on = 1;
+    pthread_t t;
+
+    make_stream(AF_INET);
+    if (setsockopt(stream[0], SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on) < 0)
+        return;
+    t = start(read_all, NULL);
+    say("send", send(stream[0], much, MUCH, MSG_ZEROCOPY));
+    say("sendmsg", sendmsg(stream[0], &m.msg_hdr, MSG_ZEROCOPY));
+    say("sendmmsg", sendmmsg(stream[0], &m, 1, MSG_ZEROCOPY));
+    CHECK(shutdown(stream[0], SHUT_WR) == 0);
+    join(t);
+    printf("the last is number %ld\n", last_told_of(stream[0]));
+    close_stream();
+}
+
 /* ---- terminals without lines ---- */
 
 static int master, terminal;
@@ -544,6 +602,7 @@ int main(void)
     test_waitall();
     test_low_mark();
     test_peer_that_goes();
+    test_zero_copy();
     test_terminal();
     return 0;
 }
