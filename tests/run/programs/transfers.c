@@ -4,7 +4,6 @@
  * those that wait until all is there, or has gone. */
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/errqueue.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -12,6 +11,9 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <termios.h>
+#include <time.h>
+
+#include <linux/errqueue.h> /* needs time.h before it, with musl */
 
 #include "support.h"
 
