@@ -297,7 +297,7 @@ enum tn__cli_answer tn__cli_ask(pid_t pid, struct tn__cli_process *ret)
     if (!read_answer(f, &p)) {
         tn__cli_process_free(&p);
         fclose(f);
-        return TN_CLI_BUSY;
+        return TN_CLI_CUT;
     }
     fclose(f);
     *ret = p;
@@ -399,6 +399,11 @@ int tn__cli_ask_for(const char *text, struct tn__cli_process *ret)
         return 0;
     case TN_CLI_BUSY:
         return say_busy((pid_t)pid);
+    case TN_CLI_CUT:
+        return tn__cli_fail(1,
+                            "the answer of process %ld is cut off: its limit "
+                            "of memory or of file sizes (`ulimit -f`) is low",
+                            pid);
     case TN_CLI_DENIED:
         return tn__cli_fail(1, "process %ld belongs to another user", pid);
     default:

@@ -45,6 +45,7 @@ enum tn__cli_answer {
     TN_CLI_ANSWERED,
     TN_CLI_NOBODY, /* it does not run under tendril, or has no socket */
     TN_CLI_BUSY,   /* it has not answered in time */
+    TN_CLI_CUT,    /* not all of its answer is there */
     TN_CLI_DENIED  /* its socket is not for us */
 };
 

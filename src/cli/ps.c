@@ -43,6 +43,9 @@ static void print_process(pid_t pid, void *arg)
     case TN_CLI_BUSY:
         printf("%9d %8s  ", (int)pid, "busy");
         break;
+    case TN_CLI_CUT:
+        printf("%9d %8s  ", (int)pid, "?");
+        break;
     default:
         return; /* another process, which has the number now */
     }

@@ -126,8 +126,8 @@ static long make(const struct tn__run_green *green, int flags)
     for (; n < sizeof green->name - 1 && name[n]; n++)
         line[n] = name[n];
     line[n++] = '\n';
-    if (!(flags & O_TRUNC))
-        tn__raw4(SYS_pwrite64, fd, (long)line, (long)n, 0);
+    if (!(flags & O_TRUNC) && tn__run_write_own(fd, line, n) > 0)
+        tn__raw3(SYS_lseek, fd, 0, SEEK_SET);
     return fd;
 }
 

@@ -55,8 +55,7 @@ static void flush(void)
     size_t done = 0;
 
     while (done < text.n) {
-        long r = tn__raw3(SYS_write, text.fd, (long)(text.at + done),
-                          (long)(text.n - done));
+        long r = tn__run_write_own(text.fd, text.at + done, text.n - done);
 
         if (r <= 0)
             break;

@@ -113,6 +113,19 @@ long tn__run_fd_wait_own(long fd, tn_time deadline, const char *what)
     return r;
 }
 
+long tn__run_write_own(long fd, const void *data, size_t n)
+{
+    tn__run_set all = ~(tn__run_set)0, before;
+    long r;
+
+    tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before,
+             sizeof all);
+    r = tn__raw3(SYS_write, fd, (long)data, (long)n);
+    tn__run_raised_by(r);
+    tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof all);
+    return r;
+}
+
 void tn__run_fds_drop(void)
 {
     for (unsigned fd; (fd = tn__run_next_of_ours(0)) != UINT32_MAX;)

@@ -20,6 +20,9 @@ void tn__run_fd_disown(int fd);
  * -EMFILE: there is none, or no room to hide it. -EBADF: the program has wanted
  * its number, begin anew. */
 long tn__run_fd_wait_own(long fd, tn_time deadline, const char *what);
+/* A write of the engine's own. If it is refused (RLIMIT_FSIZE; nobody reads),
+ * the signal that the kernel raises for it is none of the program's. */
+long tn__run_write_own(long fd, const void *data, size_t n);
 /* The program wants this number, and it is ours: it may have it then. */
 long tn__run_make_way(int fd);
 /* Close the engine's descriptors. */

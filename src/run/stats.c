@@ -150,7 +150,7 @@ void tn__run_stats_print(void)
     put_slow();
     put_from_status("kernel threads      ", "Threads:", "");
     put_from_status("peak memory         ", "VmHWM:", " KiB");
-    tn__raw3(SYS_write, 2, (long)text.at, (long)text.n);
+    tn__run_write_own(2, text.at, text.n);
 }
 
 /* They are of the process that was started. */
