@@ -205,6 +205,7 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_exit_group] = {tn__run_exit_group, 0},
     [SYS_wait4] = {tn__run_wait4, 0},
     [SYS_waitid] = {tn__run_waitid, 0},
+    [SYS_ptrace] = {tn__run_ptrace, 0},
     [SYS_futex] = {tn__run_futex, 0},
     [SYS_munmap] = {tn__run_munmap, 0},
     [SYS_mmap] = {tn__run_mmap, 0},

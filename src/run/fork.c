@@ -133,7 +133,7 @@ static void begin_child(const struct request *q, struct tn__run_call *c)
     renew_cpu();
     tn__run.pid = (int)tn__raw1(SYS_getpid, 0);
     tn__run.is_first = false;
-    tn__run.has_forked = true;
+    tn__run.has_forked = tn__run.is_copy = true;
     tn__run_sched_in_child(self);
     tn__run_stats_in_child();
     tn__run_threads_in_child();
@@ -167,13 +167,15 @@ static void set_frame_mask(struct tn__run_call *c)
 
 static long fork_as(struct tn__run_call *c, struct request *q)
 {
-    tn__run_set mask = tn__run_here()->kernel_mask;
+    tn__run_set mask;
     long r;
 
     if (q->top && !c->uc)
         return -EINVAL;
     if (tn__run_self()->own)
         return -EPERM;
+    tn__run_go_first(); /* if the child is traced, that is by who forks */
+    mask = tn__run_here()->kernel_mask;
     tn__run_fds_shared(false);
     set_frame_mask(c);
     tn__run_mask_load(~(tn__run_set)0);

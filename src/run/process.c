@@ -2,7 +2,10 @@
 /* run/process.c - processes: exec, exit, and waiting for children. */
 #include "run/run.h"
 
+#include <sys/ptrace.h>
 #include <sys/wait.h>
+
+enum { LOOK_MIN_NS = 5000000, LOOK_MAX_NS = 1000000000 };
 
 /* What is pending for this thread stays so over exec(): the kernel gets it,
  * with a mask that blocks it. Returns the set. */
@@ -80,14 +83,53 @@ long tn__run_exit_group(struct tn__run_call *c)
 
 /* ---- waiting for children ---- */
 
-/* Until this child may have ended. 0 or a negative errno. */
-static long wait_for_pid(int pid)
+/* We trace some process: one that is traced may stop, too, which ends any wait
+ * for it, and no descriptor tells of that. */
+static bool is_tracer;
+
+/* A forked child asks to be traced, before it calls exec(): its tracer is to
+ * see its calls, and signals, as they are. */
+static long trace_me(struct tn__run_call *c)
 {
+    long r = tn__run_kernel(c);
+
+    if (r < 0)
+        return r;
+    tn__raw(SYS_prctl, 59 /* PR_SET_SYSCALL_USER_DISPATCH */, 0, 0, 0, 0, 0);
+    if (c->uc)
+        *(tn__run_set *)(void *)&c->uc->uc_sigmask = tn__run_self()->mask;
+    tn__run_fds_drop();
+    tn__run_go_native();
+    tn__run_mask_load(tn__run_self()->mask);
+    return r;
+}
+
+/* Who traces is one kernel thread, which has to make all these calls. */
+long tn__run_ptrace(struct tn__run_call *c)
+{
+    tn__run_go_first();
+    if (c->a[0] != PTRACE_TRACEME)
+        is_tracer = true;
+    else if (tn__run.is_copy && tn__run.counts.threads == 0)
+        return trace_me(c);
+    return tn__run_kernel(c);
+}
+
+/* Until this child may have ended. 0 or a negative errno. One that asks to be
+ * traced does so at its beginning: so we look whether it has stopped, at
+ * distances that double from *look_ns. */
+static long wait_for_pid(int pid, int64_t *look_ns)
+{
+    tn_time until = TN_FOREVER;
     long r;
 
+    if (*look_ns < LOOK_MAX_NS) {
+        until = tn__clock_after(tn__clock_now(), *look_ns);
+        *look_ns *= 2;
+    }
     do
-        r = tn__run_fd_wait_own(tn__raw3(SYS_pidfd_open, pid, 0, 0),
-                                TN_FOREVER, "wait");
+        r = tn__run_fd_wait_own(tn__raw3(SYS_pidfd_open, pid, 0, 0), until,
+                                "wait");
     while (r == -EBADF);
     return r < 0 ? r : 0;
 }
@@ -106,6 +148,7 @@ static long wait4_for(struct tn__run_call *c)
 {
     static const int stops = WUNTRACED | WCONTINUED;
     int pid = (int)c->a[0], options = (int)c->a[2];
+    int64_t look_ns = LOOK_MIN_NS;
     long r;
 
     /* Alone, it may as well stop the kernel thread. */
@@ -115,9 +158,9 @@ static long wait4_for(struct tn__run_call *c)
         r = tn__raw4(SYS_wait4, pid, c->a[1], options | WNOHANG, c->a[3]);
         if (r != 0)
             return r;
-        if (pid <= 0 || (options & stops))
+        if (pid <= 0 || (options & stops) || is_tracer)
             return wait_on_helper(c, 2);
-        r = wait_for_pid(pid);
+        r = wait_for_pid(pid, &look_ns);
         if (r < 0)
             return r == -EMFILE ? wait_on_helper(c, 2) : r;
     }
@@ -128,11 +171,12 @@ static long waitid_for(struct tn__run_call *c)
     siginfo_t info = {0};
     int type = (int)c->a[0], options = (int)c->a[3];
     bool is_end = !(options & (WSTOPPED | WCONTINUED));
+    int64_t look_ns = LOOK_MIN_NS;
     long r;
 
     if ((options & WNOHANG) || tn__run.counts.alive == 1)
         return tn__run_kernel(c);
-    if (type != P_PID || !is_end)
+    if (type != P_PID || !is_end || is_tracer)
         return wait_on_helper(c, 3);
     for (;;) {
         info.si_pid = 0;
@@ -143,7 +187,7 @@ static long waitid_for(struct tn__run_call *c)
                                            sizeof info) < 0
                        ? -EFAULT
                        : r;
-        r = wait_for_pid((int)c->a[1]);
+        r = wait_for_pid((int)c->a[1], &look_ns);
         if (r < 0)
             return r == -EMFILE ? wait_on_helper(c, 3) : r;
     }

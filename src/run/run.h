@@ -175,6 +175,7 @@ struct tn__run {
     struct tn__run_green first;  /* main of the process that was started */
     tn__run_set by_signalfd; /* what the program reads by such a descriptor */
     bool has_forked;        /* descriptors may be shared with others */
+    bool is_copy;           /* it was forked, and has not called exec() */
     int main_status;        /* what main gave to exit(2), when it is gone */
     struct tn__run_counts counts;
 
@@ -336,7 +337,7 @@ tn__run_fn tn__run_futex_waitv, tn__run_futex_wake, tn__run_futex_wait;
 tn__run_fn tn__run_futex_requeue;
 /* fork.c, process.c */
 tn__run_fn tn__run_fork, tn__run_vfork, tn__run_execve, tn__run_exit_group;
-tn__run_fn tn__run_wait4, tn__run_waitid;
+tn__run_fn tn__run_wait4, tn__run_waitid, tn__run_ptrace;
 /* action.c, mask.c, signal.c, kill.c */
 tn__run_fn tn__run_rt_sigaction, tn__run_rt_sigprocmask, tn__run_rt_sigreturn;
 tn__run_fn tn__run_rt_sigpending, tn__run_rt_sigsuspend;

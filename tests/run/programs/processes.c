@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -252,6 +253,55 @@ static void *fork_as_batch(void *arg)
     return arg;
 }
 
+/* ---- children that are traced ---- */
+
+static void say_status(const char *what, pid_t pid)
+{
+    int status = 0;
+
+    CHECK(waitpid(pid, &status, 0) == pid);
+    if (WIFSTOPPED(status))
+        printf("%s: stopped by %d\n", what, WSTOPSIG(status));
+    else
+        printf("%s: ended by %d, with %d\n", what,
+               WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+               WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
+/* A stop ends a wait for it, whatever its options say. */
+static void *trace(void *arg)
+{
+    siginfo_t info = {0};
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        nap_ms(1);
+        _exit(7);
+    }
+    say_status("it asks to be traced", pid);
+    ptrace(PTRACE_CONT, pid, NULL, NULL);
+    say_status("and goes on", pid);
+    pid = fork();
+    if (pid == 0)
+        for (;;)
+            pause();
+    if (ptrace(PTRACE_ATTACH, pid, NULL, NULL) < 0) {
+        printf("attach: %s\n", strerrorname_np(errno));
+    } else {
+        say_status("it is traced", pid);
+        kill(pid, SIGUSR2);
+        ptrace(PTRACE_CONT, pid, NULL, NULL);
+        CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED) == 0);
+        printf("waitid: code %d, status %d\n", info.si_code, info.si_status);
+        ptrace(PTRACE_DETACH, pid, NULL, NULL);
+    }
+    kill(pid, SIGKILL);
+    say_status("its end", pid);
+    return arg;
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction a = {.sa_handler = on_signal};
@@ -273,6 +323,7 @@ int main(int argc, char **argv)
     test_signal_within_fork();
     test_clone();
     join(start(fork_as_batch, NULL));
+    join(start(trace, NULL));
     printf("atfork %d %d %d\n", n_prepare, n_parent, n_child);
     fflush(stdout);
     is_blocked = 0;
