@@ -151,9 +151,24 @@ static long map(struct tn__run_call *c)
     return r;
 }
 
+/* What we know as text may be writable now: it is looked at again. Sites that
+ * are patched stay so. */
+static void look_again(long start, long end)
+{
+    for (int i = 0; i < n_texts;)
+        if (texts[i].end <= start || texts[i].start >= end)
+            i++;
+        else
+            texts[i] = texts[--n_texts];
+}
+
 long tn__run_mprotect(struct tn__run_call *c)
 {
-    return map(c);
+    long r = map(c);
+
+    if (r == 0)
+        look_again(c->a[0], c->a[0] + c->a[1]);
+    return r;
 }
 
 long tn__run_mmap(struct tn__run_call *c)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sites - system call sites of a program's own, hot enough to be rewritten.
  *
- * usage: sites frames | places | cancel | reload LIBRARY | refused | fork |
- *              hot */
+ * usage: sites frames | places | cancel | reload LIBRARY | refused | writable |
+ *              fork | hot */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -247,6 +248,30 @@ static int refused(void)
     return hot();
 }
 
+/* As those do who put hooks into text: it stays writable. */
+static int writable(void)
+{
+    enum { PAGE = 4096 };
+    volatile char *at = (volatile char *)(void *)site;
+    unsigned long page = (unsigned long)at & -(unsigned long)PAGE;
+    pid_t parent = getppid();
+    char byte;
+    int n = 0;
+
+    for (int i = 0; i < ROUNDS; i++) /* its text is known from now on */
+        n += write(ends[1], "x", 1) == 1 &&
+             site(SYS_read, ends[0], &byte, 1) == 1;
+    if (mprotect((void *)page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) < 0) {
+        printf("%s\n", strerror(errno));
+        return 77;
+    }
+    for (int i = 0; i < ROUNDS; i++)
+        n += site(SYS_getppid, 0, NULL, 0) == parent;
+    *at = *at;
+    printf("%d right\n", n);
+    return 0;
+}
+
 static int forked(void)
 {
     int status;
@@ -277,5 +302,7 @@ int main(int argc, char **argv)
         return reload(argv[2]);
     if (strcmp(argv[1], "refused") == 0)
         return refused();
+    if (strcmp(argv[1], "writable") == 0)
+        return writable();
     return strcmp(argv[1], "fork") == 0 ? forked() : hot();
 }
