@@ -22,7 +22,10 @@
 #ifdef TN_ENGINE
 
 void tn__run_vectors_save(void *vectors);
-/* cputime.c of the engine: charge who has run. */
+/* altstack.c of the engine: take the alternate stack from the kernel. */
+extern bool tn__run_has_altstacks __attribute__((visibility("hidden")));
+void tn__run_altstack_leave(void);
+/* cputime.c: charge who has run. */
 extern bool tn__run_is_metered __attribute__((visibility("hidden")));
 void tn__run_meter(struct tn_greenlet *from);
 
@@ -35,6 +38,8 @@ static inline void tn__carry(struct tn_hub *h, struct tn_greenlet *from,
         tn__run_vectors_save(from->carry.vectors);
         from->carry.vectors = NULL;
     }
+    if (TN_UNLIKELY(tn__run_has_altstacks))
+        tn__run_altstack_leave();
     if (TN_UNLIKELY(tn__run_is_metered))
         tn__run_meter(from);
     h->turn->current = g;

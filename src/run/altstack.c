@@ -5,8 +5,16 @@
  * The kernel knows one. It gets that of the green thread that is about to go
  * back to its program, if it has one or if another's is still loaded: programs
  * without them pay nothing. A frame of a trap carries it too, and the kernel
- * takes it from there at the end of the handler. */
+ * takes it from there at the end of the handler.
+ *
+ * A handler may wait on its alternate stack. The kernel must not have that
+ * meanwhile: of a stack that nobody stands on it begins at the top, and what
+ * comes while the hub sleeps, or another one runs, would be put over what is
+ * there. So it is taken away in the switch (hub/carry.h). With several kernel
+ * threads so is any, for its owner may go on elsewhere. */
 #include "run/run.h"
+
+bool tn__run_has_altstacks; /* somebody has had one */
 
 static bool is_on(const stack_t *alt, const ucontext_t *uc)
 {
@@ -35,7 +43,50 @@ static long load(struct tn__run_green *green)
     r = tn__raw3(SYS_sigaltstack, (long)&alt, 0, 0);
     if (r == 0)
         tn__run_here()->alt_owner = alt.ss_sp ? green : NULL;
+    if (r == 0 && alt.ss_sp)
+        tn__run_has_altstacks = true;
     return r;
+}
+
+/* The kernel refuses it to who stands on that stack. So this one call is made
+ * from elsewhere; a signal would see the lie, and is blocked. */
+static void unload_from(char *top)
+{
+    static const tn__run_set all = ~(tn__run_set)0;
+    static const stack_t none = {.ss_flags = SS_DISABLE};
+    tn__run_set before;
+    long nr = SYS_sigaltstack, to = (long)&none;
+
+    tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before,
+             sizeof all);
+    __asm__ volatile("movq %%rsp, %%rbx\n\tmovq %2, %%rsp\n\t"
+                     "xorl %%edx, %%edx\n\tcall tn__raw\n\t"
+                     "movq %%rbx, %%rsp"
+                     : "+D"(nr), "+S"(to)
+                     : "r"(top)
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11",
+                       "cc", "memory");
+    tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, sizeof before);
+}
+
+void tn__run_altstack_unload(void)
+{
+    static const stack_t none = {.ss_flags = SS_DISABLE};
+    struct tn__run_cpu *cpu = tn__run_here();
+
+    if (tn__run_is_on_altstack(cpu->alt_owner))
+        unload_from(cpu->last_stack + TN__RUN_LAST_STACK - 16);
+    else
+        tn__raw3(SYS_sigaltstack, (long)&none, 0, 0);
+    cpu->alt_owner = NULL;
+}
+
+void tn__run_altstack_leave(void)
+{
+    const struct tn__run_green *owner = tn__run_here()->alt_owner;
+
+    if (owner && (tn__run_is_many || tn__run_is_on_altstack(owner)))
+        tn__run_altstack_unload();
 }
 
 void tn__run_altstack_load(struct tn__run_green *green)

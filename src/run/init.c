@@ -68,6 +68,7 @@ static void adopt_main(void)
     if (main->alt.ss_flags & SS_DISABLE)
         main->alt = (stack_t){0};
     cpu->alt_owner = main->alt.ss_sp ? main : NULL;
+    tn__run_has_altstacks = main->alt.ss_sp;
     tn__run.counts.alive = tn__run.counts.alive_most = 1;
 }
 

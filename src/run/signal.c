@@ -417,7 +417,7 @@ static void arrive(struct tn__run_green *green, const siginfo_t *info,
     if (tn__run_signal_due(green, 0)) {
         tn__run_altstack_load(green);
         deliver(green, sig, uc);
-    } else if (!tn__run_is_on_altstack(green)) {
+    } else {
         tn__hub_yield(&tn__run_hub);
     }
     tn__run_go_back(green, uc);
@@ -526,8 +526,7 @@ void tn__run_leave_slow(void *vectors)
             tn__run_signals_drain();
             /* They may be for another, who must run: this one may compute and
              * never give way again. */
-            if (!tn__run_is_on_altstack(green))
-                tn__hub_yield(&tn__run_hub);
+            tn__hub_yield(&tn__run_hub);
         }
         tn__run_altstack_load(green);
         if (tn__run_signal_due(green, 0)) {

@@ -101,6 +101,11 @@ void tn__run_signals_drop(struct tn__run_green *green);
 tn__run_set tn__run_signals_recorded(void);
 /* altstack.c: does the caller run on the alternate stack of `green`? */
 bool tn__run_is_on_altstack(const struct tn__run_green *green);
+/* Somebody has had one. hub/carry.h knows it, too. */
+extern bool tn__run_has_altstacks;
+/* The kernel has none any more, whoever stands on it. */
+void tn__run_altstack_unload(void);
+void tn__run_altstack_leave(void);
 /* Load the alternate stack of the one that runs, if need be. */
 void tn__run_altstack_load(struct tn__run_green *green);
 

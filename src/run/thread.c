@@ -250,10 +250,10 @@ static void tell_joiners(struct tn__run_green *green)
 
 static void drop_altstack(struct tn__run_green *green)
 {
+    if (tn__run_here()->alt_owner == green)
+        tn__run_altstack_unload();
     green->alt = (stack_t){0};
     tn__run_altstack_forget(green);
-    if (tn__run_here()->alt_owner == green)
-        tn__run_altstack_load(green);
 }
 
 bool tn__run_keep_stack(long start, long bytes)

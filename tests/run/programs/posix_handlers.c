@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "told.h"
 
@@ -117,6 +118,85 @@ static void test_alternate(void)
     sigaction(SIGUSR2, &a, NULL);
     for (int i = 0; i < 2; i++)
         join(start(alternate, NULL));
+}
+
+/* ---- waiting on an alternate stack, while signals come for others ---- */
+
+static int inner[2];
+static int n_whole;
+
+/* What is at the top of the stack is there after the wait. */
+static void wait_on_alt(int sig)
+{
+    unsigned char filled[1000];
+    int n = 0;
+    char c;
+
+    memset(filled, sig, sizeof filled);
+    CHECK(read(inner[0], &c, 1) == 1);
+    for (size_t i = 0; i < sizeof filled; i++)
+        n += filled[i] == sig;
+    n_whole += n == sizeof filled;
+    if (c == 'e')
+        pthread_exit(NULL);
+}
+
+static void *with_alternate(void *arg)
+{
+    stack_t alt = {.ss_sp = arg, .ss_size = 65536};
+    char c;
+
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    CHECK(read(inner[0], &c, 1) == 1);
+    return arg;
+}
+
+static volatile int n_alarms;
+
+static void count_alarm(int sig)
+{
+    n_alarms += sig == SIGALRM;
+}
+
+/* Main takes them, which sleeps: nothing else runs when the first comes. */
+static void take_alarms(void)
+{
+    struct itimerval every = {{0, 2000}, {0, 2000}}, none = {0};
+
+    n_alarms = 0;
+    CHECK(setitimer(ITIMER_REAL, &every, NULL) == 0);
+    while (n_alarms < 3)
+        nap_ms(10);
+    CHECK(setitimer(ITIMER_REAL, &none, NULL) == 0);
+}
+
+static void test_waits(void)
+{
+    struct sigaction a = {.sa_handler = wait_on_alt,
+                          .sa_flags = SA_ONSTACK | SA_RESTART};
+    char *own = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_t t;
+
+    CHECK(pipe(inner) == 0);
+    CHECK(sigaction(SIGUSR1, &a, NULL) == 0);
+    a.sa_handler = count_alarm;
+    a.sa_flags = SA_ONSTACK;
+    CHECK(sigaction(SIGALRM, &a, NULL) == 0);
+    t = start(with_alternate, own);
+    nap_ms(20);
+    for (int i = 0; i < 10; i++) {
+        CHECK(pthread_kill(t, SIGUSR1) == 0);
+        take_alarms();
+        CHECK(write(inner[1], i < 9 ? "x" : "e", 1) == 1);
+        nap_ms(5);
+    }
+    join(t);
+    munmap(own, 65536);
+    take_alarms();
+    printf("waited on an alternate stack: whole %d times\n", n_whole);
+    close(inner[0]);
+    close(inner[1]);
 }
 
 /* ---- many at once on a small stack ---- */
@@ -237,6 +317,7 @@ int main(void)
     CHECK(pipe(fds) == 0);
     test_jumps();
     test_alternate();
+    test_waits();
     test_many();
     test_faults();
     return 0;
