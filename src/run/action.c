@@ -185,6 +185,8 @@ long tn__run_rt_sigaction(struct tn__run_call *c)
             actions[sig] = before;
             return r;
         }
+        if (is_function(&given) && (given.flags & SA_ONSTACK))
+            tn__run_altstack_handler(sig);
         if (is_ignored(sig)) {
             tn__run_signals_drain();
             tn__run_signal_discard(sig);

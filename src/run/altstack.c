@@ -14,7 +14,11 @@
  * threads so is any, for its owner may go on elsewhere. */
 #include "run/run.h"
 
+enum { LARGE = 16384 }; /* with room for three frames */
+
 bool tn__run_has_altstacks; /* somebody has had one */
+
+static bool has_large, has_handler; /* see tn__run_altstack_handler() */
 
 static bool is_on(const stack_t *alt, const ucontext_t *uc)
 {
@@ -25,9 +29,15 @@ static bool is_on(const stack_t *alt, const ucontext_t *uc)
            sp < (char *)alt->ss_sp + alt->ss_size;
 }
 
-bool tn__run_is_on_altstack(const struct tn__run_green *green)
+static bool stands_on(const struct tn__run_green *green)
 {
     return is_on(&green->alt, NULL);
+}
+
+bool tn__run_was_on_altstack(const struct tn__run_green *green,
+                             const ucontext_t *uc)
+{
+    return is_on(&green->alt, uc);
 }
 
 static long load(struct tn__run_green *green)
@@ -74,7 +84,7 @@ void tn__run_altstack_unload(void)
     static const stack_t none = {.ss_flags = SS_DISABLE};
     struct tn__run_cpu *cpu = tn__run_here();
 
-    if (tn__run_is_on_altstack(cpu->alt_owner))
+    if (stands_on(cpu->alt_owner))
         unload_from(cpu->last_stack + TN__RUN_LAST_STACK - 16);
     else
         tn__raw3(SYS_sigaltstack, (long)&none, 0, 0);
@@ -85,7 +95,7 @@ void tn__run_altstack_leave(void)
 {
     const struct tn__run_green *owner = tn__run_here()->alt_owner;
 
-    if (owner && (tn__run_is_many || tn__run_is_on_altstack(owner)))
+    if (owner && (tn__run_is_many || stands_on(owner)))
         tn__run_altstack_unload();
 }
 
@@ -94,6 +104,28 @@ void tn__run_altstack_load(struct tn__run_green *green)
     if (tn__run_here()->alt_owner == (green->alt.ss_sp ? green : NULL))
         return;
     load(green);
+}
+
+/* A program with handlers on large alternate stacks, of signals that come at
+ * any time, may have no room for a frame elsewhere: some keep their own stacks
+ * of what they compile, as Erlang and Go do. */
+static void note(bool *has_one)
+{
+    bool had_both = has_large && has_handler;
+
+    *has_one = true;
+    if (has_large && has_handler && !had_both)
+        tn__run_quantum_on_altstack();
+}
+
+void tn__run_altstack_handler(int sig)
+{
+    static const tn__run_set at_once =
+        1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGILL - 1) |
+        1ull << (SIGTRAP - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSYS - 1);
+
+    if (sig < 32 && !(at_once & tn__run_bit(sig))) /* or it is libc's own */
+        note(&has_handler);
 }
 
 static long change(struct tn__run_green *green, stack_t alt)
@@ -109,6 +141,8 @@ static long change(struct tn__run_green *green, stack_t alt)
     r = load(green); /* EINVAL and ENOMEM are the kernel's to find */
     if (r < 0)
         green->alt = before;
+    else if (alt.ss_size >= LARGE)
+        note(&has_large);
     return r;
 }
 

@@ -11,7 +11,7 @@
  *   - in the engine: in_engine is set, or the program counter is in our text
  *     (at the first instruction of a handler, in the last of a call). The
  *     tick is ended instead: the call that is being made gives way at its end.
- *   - on an alternate stack.
+ *   - where the program is on an alternate stack.
  *   - while there is one green thread: then the timer is stopped.
  * Any other instruction will do. What libc and the dynamic linker hold at that
  * moment are locks that others wait for in a futex, or spin on until their own
@@ -107,7 +107,7 @@ bool tn__run_on_quantum(int sig, siginfo_t *info, void *context)
     else if (tn__run.counts.alive == 1 && tn__run.stats_ns <= 0 &&
              !tn__run_is_many)
         set_timer(0);
-    else if (!tn__run_is_on_altstack(tn__run_self()))
+    else if (!tn__run_was_on_altstack(tn__run_self(), uc))
         preempt(tn__run_self(), uc);
     return true;
 }
@@ -160,16 +160,25 @@ static void find_text(void)
     TN_ASSERT(tn__run_is_ours((long)find_text));
 }
 
-void tn__run_quantum_init(void)
+static void load(unsigned long flags)
 {
     struct tn__run_action action = {(void *)tn__run_quantum_handler,
-                                    SA_SIGINFO | SA_RESTART, NULL,
+                                    SA_SIGINFO | SA_RESTART | flags, NULL,
                                     TN__RUN_BLOCKED};
-    long r;
+    long r = tn__run_action_load(SIGNAL, &action);
 
-    find_text();
-    r = tn__run_action_load(SIGNAL, &action);
     TN_ASSERT(r == 0);
+}
+
+void tn__run_quantum_on_altstack(void)
+{
+    load(SA_ONSTACK);
+}
+
+void tn__run_quantum_init(void)
+{
+    find_text();
+    load(0);
     if (tn__run.stats_ns > 0)
         tn__run_quantum_start();
 }

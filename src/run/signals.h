@@ -99,8 +99,11 @@ bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
 void tn__run_signals_drop(struct tn__run_green *green);
 /* Bits of signals that were recorded for the process. */
 tn__run_set tn__run_signals_recorded(void);
-/* altstack.c: does the caller run on the alternate stack of `green`? */
-bool tn__run_is_on_altstack(const struct tn__run_green *green);
+/* altstack.c: did `green`, interrupted here, run on its alternate stack? */
+bool tn__run_was_on_altstack(const struct tn__run_green *green,
+                             const ucontext_t *uc);
+/* The program handles this signal on alternate stacks. */
+void tn__run_altstack_handler(int sig);
 /* Somebody has had one. hub/carry.h knows it, too. */
 extern bool tn__run_has_altstacks;
 /* The kernel has none any more, whoever stands on it. */

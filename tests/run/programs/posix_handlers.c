@@ -199,6 +199,50 @@ static void test_waits(void)
     close(inner[1]);
 }
 
+/* ---- no room for a signal frame ---- */
+
+/* As what keeps a stack of its own: below this one there is nothing, so that a
+ * signal must come on the alternate stack. */
+static void count_down(char *sp, long n)
+{
+    __asm__ volatile("movq %%rsp, %%rbx\n\tmovq %1, %%rsp\n"
+                     "1:\tdecq %0\n\tjnz 1b\n\tmovq %%rbx, %%rsp"
+                     : "+r"(n)
+                     : "r"(sp)
+                     : "rbx", "cc", "memory");
+}
+
+static void *compute_without_room(void *arg)
+{
+    char *pages = mmap(NULL, 2 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    char *own = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t alt = {.ss_sp = own, .ss_size = 65536};
+
+    CHECK(mprotect(pages + 4096, 4096, PROT_READ | PROT_WRITE) == 0);
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    count_down(pages + 4096, 100000000);
+    alt.ss_flags = SS_DISABLE;
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    munmap(own, 65536);
+    munmap(pages, 2 * 4096);
+    return arg;
+}
+
+/* The handlers of this program, on alternate stacks, are what says that there
+ * may be none elsewhere. */
+static void test_no_room(void)
+{
+    pthread_t t[2];
+
+    for (int i = 0; i < 2; i++)
+        t[i] = start(compute_without_room, NULL);
+    for (int i = 0; i < 2; i++)
+        join(t[i]);
+    printf("two have computed without room for a frame\n");
+}
+
 /* ---- many at once on a small stack ---- */
 
 enum { MANY = 100 };
@@ -318,6 +362,7 @@ int main(void)
     test_jumps();
     test_alternate();
     test_waits();
+    test_no_room();
     test_many();
     test_faults();
     return 0;
