@@ -6,7 +6,9 @@
  * belongs to the kernel thread that did it, and is lost when that ends: helpers
  * never submit. A ring that the program has registered (so that it needs no
  * descriptor) has no number to poll: that is refused, and liburing goes on
- * without. AIO has nothing to poll; a helper waits. */
+ * without. One that leaves its results until somebody waits in the kernel
+ * (DEFER_TASKRUN) tells no poll of them: it is made without. AIO has nothing to
+ * poll; a helper waits. */
 #include "run/run.h"
 
 #include <poll.h>
@@ -89,7 +91,16 @@ enum {
     REGISTERED = 16,
     ABS_TIMER = 32,
     SETUP_IOPOLL = 1,
+    SETUP_SQPOLL = 2,
+    SETUP_COOP_TASKRUN = 1 << 8,
+    SETUP_SINGLE_ISSUER = 1 << 12,
+    SETUP_DEFER_TASKRUN = 1 << 13,
     REGISTER_RING_FDS = 20
+};
+
+/* How the kernel's struct io_uring_params begins. */
+struct params {
+    uint32_t sq_entries, cq_entries, flags;
 };
 
 /* What EXT_ARG points to. */
@@ -101,14 +112,36 @@ struct ext_arg {
 
 static bool has_iopoll; /* a ring that only who waits in the kernel drives */
 
+/* The flags that the kernel is given for those of the program. It would look
+ * at the kernel thread where the ring's own thread is meant, which may be on
+ * any of ours. */
+static uint32_t setup_flags(uint32_t given)
+{
+    uint32_t flags = given & ~(uint32_t)SETUP_SINGLE_ISSUER;
+
+    if (!(given & SETUP_DEFER_TASKRUN))
+        return flags;
+    if (flags == given || (given & SETUP_SQPOLL))
+        return given; /* the call says what is wrong */
+    return (flags & ~(uint32_t)SETUP_DEFER_TASKRUN) | SETUP_COOP_TASKRUN;
+}
+
 /* io_uring_setup() */
 long tn__run_uring_setup(struct tn__run_call *c)
 {
-    uint32_t params[3]; /* entries, and the flags */
-    long r = tn__run_new(c);
+    uint32_t *flags = &((struct params *)c->a[1])->flags;
+    uint32_t given, made;
+    long r;
 
-    if (r >= 0 && tn__run_copy(params, (void *)c->a[1], sizeof params) == 0 &&
-        (params[2] & SETUP_IOPOLL))
+    if (tn__run_copy(&given, flags, sizeof given) < 0)
+        return tn__run_new(c);
+    made = setup_flags(given);
+    if (made != given && tn__run_copy(flags, &made, sizeof made) < 0)
+        return -EFAULT;
+    r = tn__run_new(c);
+    if (made != given)
+        tn__run_copy(flags, &given, sizeof given);
+    if (r >= 0 && (given & SETUP_IOPOLL))
         has_iopoll = true;
     return r;
 }

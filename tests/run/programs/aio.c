@@ -12,7 +12,7 @@
 
 #include "support.h"
 
-enum { TICKS = 5, ENTRIES = 8 };
+enum { TICKS = 5, ENTRIES = 8, ROUNDS = 20 };
 
 static aio_context_t context;
 static int pipe_fds[2], ring;
@@ -20,7 +20,8 @@ static uint32_t *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
 static struct io_uring_sqe *sqes;
 static struct io_uring_cqe *cqes;
 static char bufs[ENTRIES][2];
-static atomic_int is_over, n_handled;
+static const char *deferred_reason; /* why there is no such ring */
+static atomic_int is_over, is_enough, n_handled;
 static volatile int ticks;
 
 static long result(long r)
@@ -56,14 +57,15 @@ static long get_events_in_time(void)
 
 /* ---- io_uring: reads of the pipe ---- */
 
-static const char *open_ring(void)
+static const char *open_ring(unsigned flags)
 {
-    struct io_uring_params p = {0};
+    struct io_uring_params p = {.flags = flags};
     char *sq, *cq;
 
     ring = (int)syscall(SYS_io_uring_setup, ENTRIES, &p);
     if (ring < 0)
         return strerror(errno);
+    CHECK(p.flags == flags);
     sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE,
               MAP_SHARED, ring, IORING_OFF_SQ_RING);
     cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof *cqes,
@@ -125,6 +127,31 @@ static long wait_for_two(void)
     add_read(pipe_fds[0]);
     add_read(pipe_fds[0]);
     return enter(2, 2);
+}
+
+/* A ring that only its maker can use, and that has results only where that one
+ * asks the kernel for them. The maker may be anywhere each time. */
+static long by_maker_only(void)
+{
+    enum { SINGLE_ISSUER = 1 << 12, DEFER_TASKRUN = 1 << 13 };
+
+    deferred_reason = open_ring(SINGLE_ISSUER | DEFER_TASKRUN);
+    if (deferred_reason)
+        return 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        CHECK(write(pipe_fds[1], "xy", 2) == 2);
+        CHECK(submit_and_wait() == 1);
+        __atomic_store_n(cq_head, *cq_head + 1, __ATOMIC_RELEASE);
+        nap_ms(1);
+    }
+    return submit_and_wait();
+}
+
+static void *compute(void *arg)
+{
+    while (!is_enough)
+        ;
+    return arg;
 }
 
 static long wait_only(void)
@@ -215,7 +242,8 @@ static void test_aio(void)
 
 static void test_ring(void)
 {
-    const char *reason = open_ring();
+    const char *reason = open_ring(0);
+    pthread_t busy[2];
 
     if (reason) {
         printf("skip io_uring: %s\n", reason);
@@ -229,6 +257,17 @@ static void test_ring(void)
            strerror(-(int)(long)join(start(make_call,
                                     &(long (*)(void)){wait_in_time}))));
     a_signal_interrupts("io_uring_enter", wait_only);
+    for (int i = 0; i < 2; i++)
+        busy[i] = start(compute, NULL);
+    others_go_on("deferred", by_maker_only, 2);
+    is_enough = 1;
+    for (int i = 0; i < 2; i++)
+        join(busy[i]);
+    if (deferred_reason)
+        printf("\nskip deferred: %s\n", deferred_reason);
+    else
+        show_done();
+    printf("\n");
 }
 
 int main(void)
