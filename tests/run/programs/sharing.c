@@ -82,6 +82,28 @@ static void *read_one(void *arg)
     return (void *)(intptr_t)(c + (arg != NULL));
 }
 
+/* The same where nothing tells which descriptors there are. */
+static void test_without_proc(void)
+{
+    char folder[] = "/tmp/tendril-sharing-XXXXXX";
+    volatile int is_over = 0;
+    pid_t pid;
+
+    CHECK(mkdtemp(folder) != NULL);
+    pid = fork();
+    if (pid == 0) {
+        alarm(10);
+        start(beside, (void *)&is_over);
+        if (chroot(folder) == 0 && chdir("/") == 0)
+            test_nonblock();
+        else
+            printf("skip chroot: %s\n", strerror(errno));
+        _exit(0);
+    }
+    printf("without /proc: %d\n", status_of(pid));
+    rmdir(folder);
+}
+
 static void test_close(void)
 {
     pthread_t t;
@@ -380,6 +402,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     setrlimit(RLIMIT_NOFILE, &limit);
     test_nonblock();
+    test_without_proc();
     test_close();
     test_readers();
     test_all_unseen();
