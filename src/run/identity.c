@@ -8,6 +8,10 @@
 #include <asm/prctl.h>
 #include <sys/prctl.h>
 
+#ifndef PR_GET_TID_ADDRESS
+# define PR_GET_TID_ADDRESS 40
+#endif
+
 long tn__run_gettid(struct tn__run_call *c)
 {
     (void)c;
@@ -60,6 +64,8 @@ long tn__run_prctl(struct tn__run_call *c)
 
     if (c->a[0] == 59) /* PR_SET_SYSCALL_USER_DISPATCH: taken; off it is */
         return c->a[1] == 0 ? 0 : -EINVAL;
+    if (c->a[0] == PR_GET_TID_ADDRESS)
+        return tn__run_copy(name, &green->clear_tid, sizeof green->clear_tid);
     if (green == tn__run.main && c->a[0] == PR_SET_NAME)
         name_set(green, name); /* for those that main makes */
     if (green == tn__run.main) {

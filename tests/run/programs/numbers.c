@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -63,6 +64,19 @@ static void *main_of_thread(void *arg)
     return arg;
 }
 
+/* Where the end of a thread is told, which its join waits for: asked for, and
+ * set again. */
+static void *ask_and_set(void *arg)
+{
+    long *where = NULL, tid;
+
+    CHECK(prctl(PR_GET_TID_ADDRESS, &where) == 0);
+    CHECK(syscall(SYS_set_tid_address, NULL) > 0);
+    tid = syscall(SYS_set_tid_address, where);
+    printf("set_tid_address gives gettid %d\n", tid == syscall(SYS_gettid));
+    return arg;
+}
+
 static long resident_kib(void)
 {
     char line[128];
@@ -104,6 +118,8 @@ int main(void)
     t = start(wait_for_end, &mutex);
     test_mlockall();
     join(start(main_of_thread, NULL));
+    join(start(ask_and_set, NULL));
+    ask_and_set(NULL);
     pthread_mutex_unlock(&mutex);
     join(t);
     return 0;
