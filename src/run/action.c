@@ -122,6 +122,17 @@ void tn__run_actions_unwatch(void)
             load(sig);
 }
 
+void tn__run_actions_clear(void)
+{
+    for (int sig = 1; sig <= TN__RUN_SIGNALS; sig++) {
+        if (!is_function(&actions[sig]))
+            continue;
+        actions[sig] = (struct tn__run_action){(void *)SIG_DFL, 0, NULL, 0};
+        if (!is_engines(sig))
+            load(sig);
+    }
+}
+
 tn__run_set tn__run_actions_before_exec(void)
 {
     tn__run_set set = 0;

@@ -33,6 +33,9 @@ struct request {
 /* What the engine may use of the stack below a frame of spawn(). */
 enum { STACK_BELOW = 2048 };
 
+/* CLONE_CLEAR_SIGHAND: the child begins with no handlers. */
+#define CLEAR_HANDLERS 0x100000000ul
+
 /* The fields of struct clone_args, by number. */
 enum {
     ARG_FLAGS = 0,
@@ -49,6 +52,7 @@ static int read_clone3(struct request *q, const uint64_t *given, size_t bytes)
     if (tn__run_copy(q->args, given, bytes) < 0)
         return -EFAULT;
     q->flags = q->args[ARG_FLAGS];
+    q->args[ARG_FLAGS] &= ~CLEAR_HANDLERS; /* ours would go, too */
     q->child_tid = (int *)q->args[ARG_CHILD_TID];
     q->tls = (long)q->args[ARG_TLS];
     if (q->args[ARG_STACK])
@@ -96,8 +100,7 @@ static void renew_hub(struct tn__run_green *self)
     h->timers.n = h->timers.n_numbers = h->timers.free = 0;
 }
 
-static void renew_self(struct tn__run_green *self, const struct request *q,
-                       struct tn__run_call *c)
+static void renew_self(struct tn__run_green *self, const struct request *q)
 {
     self->tid = tn__run.pid;
     self->clear_tid = q->flags & CLONE_CHILD_CLEARTID
@@ -108,10 +111,6 @@ static void renew_self(struct tn__run_green *self, const struct request *q,
     self->is_told = false;
     if (q->flags & CLONE_SETTLS)
         self->g.carry.fs_base = tn__run_hub.fs_base = (uint64_t)q->tls;
-    if (q->top)
-        c->uc->uc_mcontext.gregs[REG_RSP] = q->top;
-    if (self->name[0])
-        tn__raw3(SYS_prctl, PR_SET_NAME, (long)self->name, 0);
 }
 
 /* The kernel thread of main() goes on as the one that has forked. What it did
@@ -125,7 +124,7 @@ static void renew_cpu(void)
     cpu->ended = NULL;
 }
 
-static void begin_child(const struct request *q, struct tn__run_call *c)
+static void begin_green(const struct request *q)
 {
     struct tn__run_green *self = tn__run_self();
 
@@ -146,7 +145,7 @@ static void begin_child(const struct request *q, struct tn__run_call *c)
     tn__run_disk_in_child();
     tn__run_cputime_in_child();
     renew_hub(self);
-    renew_self(self, q, c);
+    renew_self(self, q);
     if (tn__run_fds_in_child() < 0) {
         tn__run_fds_drop();
         tn__run_go_native();
@@ -154,6 +153,25 @@ static void begin_child(const struct request *q, struct tn__run_call *c)
     }
     tn__run_altstack_load(self);
     tn__run_trap_arm();
+}
+
+/* What is the same for a child that is to be native. */
+static void begin_child(const struct request *q, struct tn__run_call *c)
+{
+    struct tn__run_green *self = tn__run_self();
+
+    if (q->top)
+        c->uc->uc_mcontext.gregs[REG_RSP] = q->top;
+    if (self->name[0])
+        tn__raw3(SYS_prctl, PR_SET_NAME, (long)self->name, 0);
+    if (q->flags & CLEAR_HANDLERS)
+        tn__run_actions_clear();
+    if (!(q->flags & CLONE_FILES)) {
+        begin_green(q);
+        return;
+    }
+    tn__run_hubs_in_child();
+    tn__run_go_native(); /* our descriptors are the parent's, too */
 }
 
 /* ---- fork ---- */
@@ -185,12 +203,7 @@ static long fork_as(struct tn__run_call *c, struct request *q)
         tn__run_mask_load(mask);
         return r;
     }
-    if (q->flags & CLONE_FILES) {
-        tn__run_hubs_in_child();
-        tn__run_go_native(); /* our descriptors are the parent's, too */
-    } else {
-        begin_child(q, c);
-    }
+    begin_child(q, c);
     if (tn__run.is_on)
         tn__run_mask_reload();
     else

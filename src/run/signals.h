@@ -35,6 +35,8 @@ long tn__run_action_load(int sig, const struct tn__run_action *action);
 void tn__run_actions_init(void);
 /* Give the kernel the program's own handlers: for a child. */
 void tn__run_actions_go_native(void);
+/* The default action for all that the program has a handler for. */
+void tn__run_actions_clear(void);
 /* What the program ignores stays so over exec(), which a handler of ours would
  * not. The signals for which it has to be loaded again. */
 tn__run_set tn__run_actions_before_exec(void);

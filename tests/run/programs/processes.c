@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -200,6 +201,13 @@ static void test_signal_within_fork(void)
            n_wrong, bad);
 }
 
+static void *compute(void *arg)
+{
+    for (volatile long i = 0; i < 20000000; i++)
+        ;
+    return arg;
+}
+
 static int exec_grep(void *arg)
 {
     execl("/bin/grep", "grep", "SigBlk", "/proc/self/status", NULL);
@@ -219,6 +227,63 @@ static void test_clone(void)
            status_of(clone(exec_grep, stack + sizeof stack,
                            CLONE_VM | CLONE_VFORK | SIGCHLD, NULL)));
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static int be_seven(void *arg)
+{
+    return arg != NULL ? 7 : 8;
+}
+
+/* One that has our descriptors but not our memory, on a stack of its own. */
+static void test_clone_files(void)
+{
+    static char stack[65536] __attribute__((aligned(16)));
+    pid_t self = getpid();
+    pid_t pid = clone(be_seven, stack + sizeof stack, CLONE_FILES | SIGCHLD,
+                      &stack);
+
+    if (getpid() != self)
+        _exit(99); /* it has come back on ours */
+    printf("clone with CLONE_FILES %d\n", status_of(pid));
+}
+
+/* CLONE_CLEAR_SIGHAND: the child has no handlers, and is a process as any. */
+static int child_without_handlers(void)
+{
+    struct sigaction a;
+    pthread_t t[4];
+    int bad = 0;
+
+    for (int i = 0; i < 4; i++)
+        t[i] = start(compute, NULL);
+    for (int i = 0; i < 4; i++)
+        join(t[i]);
+    sigaction(SIGUSR1, NULL, &a);
+    bad |= a.sa_handler != SIG_DFL;
+    sigaction(SIGWINCH, NULL, &a);
+    bad |= (a.sa_handler != SIG_IGN) << 1;
+    bad |= (syscall(SYS_rt_sigprocmask, SIG_BLOCK, 8, NULL, 8) != -1 ||
+            errno != EFAULT) << 2;
+    return bad;
+}
+
+static void test_clear_handlers(void)
+{
+    uint64_t args[11] = {0x100000000ul, 0, 0, 0, SIGCHLD};
+    pid_t pid;
+
+    signal(SIGWINCH, SIG_IGN);
+    pid = (pid_t)syscall(SYS_clone3, args, sizeof args);
+    if (pid == 0)
+        _exit(child_without_handlers());
+    printf("without handlers: bad %d\n", status_of(pid));
+    pid = (pid_t)syscall(SYS_clone3, args, sizeof args);
+    if (pid == 0) {
+        raise(SIGUSR1);
+        _exit(0);
+    }
+    printf("killed by SIGUSR1 %d\n", status_of(pid) == -SIGUSR1);
+    signal(SIGWINCH, SIG_DFL);
 }
 
 /* ---- a child is scheduled as the thread that forked ---- */
@@ -322,6 +387,8 @@ int main(int argc, char **argv)
     test_pipeline();
     test_signal_within_fork();
     test_clone();
+    test_clone_files();
+    test_clear_handlers();
     join(start(fork_as_batch, NULL));
     join(start(trace, NULL));
     printf("atfork %d %d %d\n", n_prepare, n_parent, n_child);
