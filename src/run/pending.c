@@ -34,12 +34,13 @@ static struct tn__list shared; /* those for the process */
 static tn__run_set shared_set;
 static long n_made, n_max;
 static int n_of_timers; /* on all lists */
+static tn__run_set stalled; /* the kernel blocks these, too */
 
 void tn__run_signals_init(void)
 {
     tn__list_init(&pool);
     tn__list_init(&shared);
-    shared_set = 0;
+    shared_set = stalled = 0;
     n_made = 0;
     n_of_timers = 0;
 }
@@ -208,11 +209,43 @@ static bool merge(struct tn__list *list, const siginfo_t *info)
     return false;
 }
 
+bool tn__run_signal_stall(const siginfo_t *info)
+{
+    bool is_timers =
+        info->si_code == SI_TIMER ||
+        (info->si_code == SI_KERNEL && info->si_signo == SIGALRM);
+
+    if (is_timers)
+        stalled |= tn__run_bit(info->si_signo);
+    return is_timers;
+}
+
+void tn__run_signal_go_on(const siginfo_t *info)
+{
+    tn__run_set bit = tn__run_bit(info->si_signo);
+
+    if (TN_LIKELY(!(stalled & bit)))
+        return;
+    stalled &= ~bit;
+    tn__run_first.has_new_mask = true;
+    if (tn__run_here() == &tn__run_first)
+        tn__run_first.is_alert = 1;
+    else
+        tn__run_nudge_first();
+}
+
+tn__run_set tn__run_signals_stalled(void)
+{
+    return stalled;
+}
+
 static long add(struct tn__list *list, tn__run_set *set, const siginfo_t *info)
 {
     tn__run_set bit = tn__run_bit(info->si_signo);
     struct tn__run_signal *s;
 
+    if (*set & bit)
+        tn__run_signal_stall(info);
     if (info->si_code == SI_TIMER && (*set & bit) && merge(list, info))
         return 0;
     if ((*set & bit) && info->si_signo < 32)
@@ -296,6 +329,7 @@ int tn__run_signal_due(const struct tn__run_green *green, tn__run_set but)
 static void put_back(struct tn__run_signal *s)
 {
     n_of_timers -= s->info.si_code == SI_TIMER;
+    tn__run_signal_go_on(&s->info);
     tn__list_remove(&s->link);
     tn__list_insert(&pool, &s->link);
 }

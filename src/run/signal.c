@@ -60,11 +60,24 @@ static void hold(ucontext_t *uc)
     tn__run_here()->is_held = true;
 }
 
+tn__run_set tn__run_signals_recorded(void)
+{
+    const struct tn__run_ring *ring = &tn__run_here()->ring;
+    tn__run_set set = 0;
+
+    for (uint32_t at = ring->out; at != ring->in; at++)
+        set |= tn__run_bit(ring->info[at % TN__RUN_RING].si_signo);
+    return set;
+}
+
 static void record(const siginfo_t *info, ucontext_t *uc)
 {
     struct tn__run_ring *ring = &tn__run_here()->ring;
     uint32_t at = __atomic_load_n(&ring->in, __ATOMIC_RELAXED);
+    tn__run_set bit = tn__run_bit(info->si_signo);
 
+    if ((tn__run_signals_recorded() & bit) && tn__run_signal_stall(info))
+        *(tn__run_set *)(void *)&uc->uc_sigmask |= bit;
     do {
         if (at - ring->out >= TN__RUN_RING)
             return; /* as the kernel does when its queue is full */
@@ -77,16 +90,6 @@ static void record(const siginfo_t *info, ucontext_t *uc)
     tn__run_here()->is_alert = 1;
     if (!tn__run_is_many) /* else sleeping is made by tn__raw_unless_alert() */
         tn__run_hub.loop.ops->wake(&tn__run_hub.loop);
-}
-
-tn__run_set tn__run_signals_recorded(void)
-{
-    const struct tn__run_ring *ring = &tn__run_here()->ring;
-    tn__run_set set = 0;
-
-    for (uint32_t at = ring->out; at != ring->in; at++)
-        set |= tn__run_bit(ring->info[at % TN__RUN_RING].si_signo);
-    return set;
 }
 
 /* Do as the program's default says. Of most signals the kernel does that by
@@ -158,6 +161,7 @@ static void empty_ring(void)
         siginfo_t info = ring->info[ring->out % TN__RUN_RING];
 
         ring->out++;
+        tn__run_signal_go_on(&info);
         if (!tn__list_is_empty(&tn__run.greens))
             tn__run_signal_hand_over(&info);
     }
@@ -168,8 +172,8 @@ void tn__run_signals_drain(void)
     struct tn__run_cpu *cpu = tn__run_here();
 
     empty_ring();
-    while (TN_UNLIKELY(cpu->is_held)) {
-        cpu->is_held = false;
+    while (TN_UNLIKELY(cpu->is_held || cpu->has_new_mask)) {
+        cpu->is_held = cpu->has_new_mask = false;
         tn__run_unblock(); /* the next come at once */
         empty_ring();
     }
@@ -177,9 +181,15 @@ void tn__run_signals_drain(void)
 
 /* ---- delivery ---- */
 
+/* What the kernel is to block. */
+static tn__run_set effective_mask(void)
+{
+    return tn__run_here()->kernel_mask | tn__run_signals_stalled();
+}
+
 void tn__run_frame_settle(struct tn__run_green *green, ucontext_t *uc)
 {
-    *(tn__run_set *)(void *)&uc->uc_sigmask = tn__run_here()->kernel_mask;
+    *(tn__run_set *)(void *)&uc->uc_sigmask = effective_mask();
     uc->uc_stack = green->alt;
     tn__run_here()->alt_owner = green->alt.ss_sp ? green : NULL;
 }
@@ -228,7 +238,7 @@ static tn__run_set mask_in(int sig, tn__run_set mask)
 
 void tn__run_unblock(void)
 {
-    tn__run_set mask = tn__run_here()->kernel_mask;
+    tn__run_set mask = effective_mask();
 
     tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof mask);
 }
@@ -285,14 +295,16 @@ static void mark(struct tn__run_green *green, siginfo_t *info)
 }
 
 /* To the kernel thread that we are on, and at once. All but the first block it
- * otherwise; the frame of its handler puts the mask back. */
+ * otherwise, or it is stalled; the frame of its handler puts the mask back. */
 static void raise_here(int sig, siginfo_t *info)
 {
     tn__run_set set = tn__run_bit(sig);
 
     tn__raw4(SYS_rt_tgsigqueueinfo, tn__run.pid, tn__run_kernel_tid(), sig,
              (long)info);
-    if (TN_UNLIKELY(tn__run_here() != &tn__run_first))
+    if (TN_UNLIKELY(tn__run_here() != &tn__run_first ||
+                    tn__run_first.has_new_mask ||
+                    (tn__run_signals_stalled() & set)))
         tn__raw4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, sizeof set);
 }
 
@@ -372,13 +384,18 @@ static void deliver(struct tn__run_green *green, int arrived,
 static void collect(void)
 {
     static const struct timespec now;
-    tn__run_set set = ~(tn__run_here()->kernel_mask | tn__run_bit(SIGSYS) |
-                        tn__run_bit(TN__RUN_QUANTUM_SIGNAL));
+    static const tn__run_set ours =
+        1ull << (SIGSYS - 1) | 1ull << (TN__RUN_QUANTUM_SIGNAL - 1);
+    tn__run_set set;
     siginfo_t info;
 
-    while (tn__raw4(SYS_rt_sigtimedwait, (long)&set, (long)&info, (long)&now,
-                    sizeof set) > 0)
+    do {
+        set = ~(effective_mask() | ours);
+        if (tn__raw4(SYS_rt_sigtimedwait, (long)&set, (long)&info, (long)&now,
+                     sizeof set) <= 0)
+            return;
         tn__run_signal_hand_over(&info);
+    } while (true);
 }
 
 /* A cancel that came while this one had given way sees the place where it was
@@ -473,8 +490,7 @@ static void on_nudge(ucontext_t *uc)
         tn__run_here()->is_alert = 1;
         keep_awake(uc);
         if (tn__run_here()->has_new_mask)
-            *(tn__run_set *)(void *)&uc->uc_sigmask =
-                tn__run_here()->kernel_mask;
+            *(tn__run_set *)(void *)&uc->uc_sigmask = effective_mask();
         tn__run_here()->has_new_mask = false;
         return;
     }

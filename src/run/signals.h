@@ -75,6 +75,15 @@ long tn__run_signal_send(struct tn__run_green *green, const siginfo_t *info);
 struct tn__run_green *tn__run_signal_taker(int sig);
 /* Those for the process that wait. */
 tn__run_set tn__run_signals_shared(void);
+/* A timer goes on when its signal is taken from the kernel, and may be faster
+ * than we are. So as long as one of its signals is pending here, the next stay
+ * there: the kernel is to block these, beyond the mask. */
+tn__run_set tn__run_signals_stalled(void);
+/* One more has come of what is pending: true if it is a timer's, and stalled.
+ * In a handler, too. */
+bool tn__run_signal_stall(const siginfo_t *info);
+/* This one is not pending any more. In the engine. */
+void tn__run_signal_go_on(const siginfo_t *info);
 /* Somebody who was to take one does not: alert others. */
 void tn__run_signals_retarget(void);
 /* A signal of this number is ignored from now on: none is pending. */

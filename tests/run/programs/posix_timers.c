@@ -55,7 +55,7 @@ static void burn(const volatile int *n, int least)
 
 /* ---- timers ---- */
 
-enum { OWNERS = 16, SHOTS = 100, MANY = 100000 };
+enum { OWNERS = 16, SHOTS = 100, MANY = 100000, FAST = 2000 };
 
 static __thread volatile int n_mine;
 
@@ -328,6 +328,58 @@ static void test_overrun(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* A timer that has its next signal ready before the handler of the last one
+ * has ended. The handler makes calls, and stops it. */
+static volatile timer_t fast_timer;
+static volatile int n_fast;
+
+static void on_fast(int sig)
+{
+    static const struct itimerspec none;
+    static const struct itimerval no_interval;
+    sigset_t set;
+
+    sigpending(&set);
+    if (++n_fast < FAST)
+        return;
+    if (sig == SIGALRM)
+        setitimer(ITIMER_REAL, &no_interval, NULL);
+    else
+        timer_settime(fast_timer, 0, &none, NULL);
+}
+
+static void start_fast(int sig)
+{
+    static const struct itimerspec often = {{0, 1000}, {0, 1000}};
+    static const struct itimerval interval = {{0, 1}, {0, 1}};
+    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig};
+    struct sigaction a = {.sa_handler = on_fast};
+    timer_t timer;
+
+    n_fast = 0;
+    CHECK(sigaction(sig, &a, NULL) == 0);
+    if (sig == SIGALRM) {
+        CHECK(setitimer(ITIMER_REAL, &interval, NULL) == 0);
+        return;
+    }
+    CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0);
+    fast_timer = timer;
+    CHECK(timer_settime(timer, 0, &often, NULL) == 0);
+}
+
+static void test_fast(void)
+{
+    const int sigs[] = {SIGALRM, SIGUSR1, SIGRTMIN};
+
+    for (int i = 0; i < 3; i++) {
+        start_fast(sigs[i]);
+        wait_until(&n_fast, FAST);
+        printf("fast timer: all handled %d\n", n_fast >= FAST);
+        if (sigs[i] != SIGALRM)
+            timer_delete(fast_timer);
+    }
+}
+
 static void test_itimers(void)
 {
     static const int which[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
@@ -516,6 +568,7 @@ int main(void)
     join(start(block_and_take, NULL));
     test_many_timers();
     test_overrun();
+    test_fast();
     test_itimers();
     test_whose_time();
     test_sleeps();
