@@ -117,6 +117,9 @@ static ssize_t write_all(int fd, const struct iovec *iov, int n)
     ssize_t sent = 0, r;
 
     do {
+        if (sent > 0 && t.kind == KIND_SOCKET &&
+            tn__patch_has_ended(fd, POLLOUT))
+            break;
         r = attempt(&t, sent > 0 ? MSG_NOSIGNAL : 0);
         if (r > 0)
             sent += r;

@@ -35,6 +35,8 @@ static ssize_t receive_rest(struct tn__patch_wait *w, struct msghdr *msg,
         struct msghdr rest = {.msg_iov = (struct iovec *)parts.iov,
                               .msg_iovlen = (size_t)parts.n};
 
+        if (tn__patch_has_ended(w->fd, POLLIN))
+            break;
         r = tn__real()->recvmsg(w->fd, &rest, flags | MSG_DONTWAIT);
         if (r > 0)
             got += r;
@@ -154,6 +156,8 @@ static ssize_t send_rest(struct tn__patch_wait *w, const struct iovec *iov,
         struct msghdr rest = {.msg_iov = (struct iovec *)parts.iov,
                               .msg_iovlen = (size_t)parts.n};
 
+        if (tn__patch_has_ended(w->fd, POLLOUT))
+            break;
         r = tn__real()->sendmsg(w->fd, &rest,
                                 flags | MSG_DONTWAIT | MSG_NOSIGNAL);
         if (r > 0)

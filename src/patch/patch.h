@@ -228,6 +228,10 @@ bool tn__patch_again(struct tn__patch_wait *w);
 bool tn__patch_goes_on(struct tn__patch_wait *w);
 bool tn__patch_is_blocking(int fd);
 
+/* Is the connection over, and nothing left to be read? Who goes on then with a
+ * call that did a part takes the error that is the next call's. */
+bool tn__patch_has_ended(int fd, short events);
+
 /* What is to be transferred. Begin with {iov, n}. */
 struct tn__patch_parts {
     const struct iovec *iov; /* what comes next */

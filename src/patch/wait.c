@@ -3,7 +3,10 @@
 #include "patch/patch.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 int tn__patch_errno(int error)
 {
@@ -88,6 +91,23 @@ int tn__patch_is_ready(int fd, short events)
 bool tn__patch_goes_on(struct tn__patch_wait *w)
 {
     return w->has_waited || begin(w);
+}
+
+bool tn__patch_has_ended(int fd, short events)
+{
+    enum { CLOSED = 7 }; /* TCP_CLOSE; others have no TCP_INFO */
+    struct pollfd p = {fd, events, 0};
+    uint8_t state = 0; /* which that begins with */
+    socklen_t len = sizeof state;
+    int n_left = 0;
+
+    if (tn__real()->poll(&p, 1, 0) <= 0 || !(p.revents & (POLLERR | POLLHUP)) ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ||
+        state != CLOSED)
+        return false;
+    if (events & POLLIN)
+        ioctl(fd, FIONREAD, &n_left);
+    return n_left == 0;
 }
 
 /* ---- parts ---- */

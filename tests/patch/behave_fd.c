@@ -249,6 +249,68 @@ static void sigpipe_comes_as_it_would(void)
     check(write(pair[0], "x", 1) == -1 && errno == EPIPE && n_signals == 2);
 }
 
+static void make_tcp_pair(int pair[2])
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    socklen_t len = sizeof in;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    check(bind(fd, (struct sockaddr *)&in, sizeof in) == 0 &&
+          listen(fd, 1) == 0 &&
+          getsockname(fd, (struct sockaddr *)&in, &len) == 0);
+    pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+    check(connect(pair[0], (struct sockaddr *)&in, sizeof in) == 0);
+    pair[1] = accept(fd, NULL, NULL);
+    check(pair[1] >= 0 && close(fd) == 0);
+}
+
+static int reset(void *arg)
+{
+    struct linger at_once = {1, 0};
+    int fd = *(int *)arg;
+
+    check(write(fd, "abc", 3) == 3);
+    rest_ms(20);
+    check(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    return close(fd);
+}
+
+static void a_part_leaves_the_error_to_the_next_call(void)
+{
+    enum { MUCH = 16 << 20 };
+    static char bytes[MUCH];
+    struct iovec part = {bytes, MUCH};
+    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+    int pair[2];
+
+    make_hub();
+    signal(SIGPIPE, count);
+    for (int way = 0; way < 3; way++) {
+        tn_greenlet *g;
+        ssize_t n;
+
+        n_signals = 0;
+        make_tcp_pair(pair);
+        g = go(reset, &pair[1]);
+        n = way == 0   ? write(pair[0], bytes, MUCH)
+            : way == 1 ? send(pair[0], bytes, MUCH, 0)
+                       : sendmsg(pair[0], &msg, 0);
+        await(g);
+        check(n > 0 && n < MUCH && n_signals == 0);
+        check(send(pair[0], "x", 1, 0) == -1 && errno == ECONNRESET);
+        check(n_signals == 0);
+        check(send(pair[0], "x", 1, 0) == -1 && errno == EPIPE);
+        check(n_signals == 1 && close(pair[0]) == 0);
+        make_tcp_pair(pair);
+        g = go(reset, &pair[1]);
+        check(recv(pair[0], bytes, 9, MSG_WAITALL) == 3);
+        await(g);
+        check(recv(pair[0], bytes, 9, 0) == -1 && errno == ECONNRESET);
+        check(close(pair[0]) == 0);
+    }
+}
+
 static void connect_fails_as_it_would(void)
 {
     struct sockaddr_in in = {.sin_family = AF_INET};
@@ -364,6 +426,7 @@ const struct behaviour behaviours_fd[] = {
     BEHAVIOUR(shutdown_ends_a_read),
     BEHAVIOUR(waitall_waits_for_all),
     BEHAVIOUR(sigpipe_comes_as_it_would),
+    BEHAVIOUR(a_part_leaves_the_error_to_the_next_call),
     BEHAVIOUR(connect_fails_as_it_would),
     BEHAVIOUR(success_leaves_errno),
     BEHAVIOUR(a_signal_handler_may_write),
