@@ -5,6 +5,8 @@
  * that is made again after a signal does not begin anew. */
 #include "run/run.h"
 
+#include <sys/prctl.h>
+
 static bool is_valid(const struct timespec *t)
 {
     return t->tv_sec >= 0 && (unsigned long)t->tv_nsec < 1000000000;
@@ -53,10 +55,13 @@ long tn__run_sleep_until(tn_time deadline, const char *what)
     return r == -ECANCELED ? -EINTR : r;
 }
 
-/* What an interrupted sleep gives: how much is left, and EINTR. */
+/* What an interrupted sleep gives: how much is left, and EINTR. Linux counts
+ * until when it would have ended the sleep at the latest, and so sleep(), which
+ * tells whole seconds, gives 4 where one of 5 seconds has lasted for one. */
 static long tell_rest(struct timespec *rest, tn_time deadline)
 {
-    int64_t span = deadline - tn__run_clock(CLOCK_MONOTONIC);
+    int64_t slack = tn__raw1(SYS_prctl, PR_GET_TIMERSLACK);
+    int64_t span = deadline - tn__run_clock(CLOCK_MONOTONIC) + slack;
     struct timespec t;
 
     if (span < 0)

@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -439,6 +440,11 @@ static void *signal_soon(void *arg)
     return arg;
 }
 
+static int64_t nanoseconds(const struct timespec *t)
+{
+    return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
+}
+
 static void sleep_on(clockid_t clock, const char *name)
 {
     struct timespec t, rest = {0, 0}, before, after;
@@ -457,9 +463,16 @@ static void sleep_on(clockid_t clock, const char *name)
     printf(", past %s", r ? strerrorname_np(r) : "0");
     killer = start(signal_soon, NULL);
     t = (struct timespec){20, 0};
+    clock_gettime(CLOCK_MONOTONIC, &before);
     r = clock_nanosleep(clock, 0, &t, &rest);
+    clock_gettime(CLOCK_MONOTONIC, &after);
     printf(", interrupted %s rest %d", r ? strerrorname_np(r) : "0",
            rest.tv_sec == 19);
+    /* The timer's slack is in it: so sleep(2) after a second tells 1, not 0. */
+    printf(" with slack %d", rest.tv_sec == 19 && nanoseconds(&rest) +
+                                     nanoseconds(&after) -
+                                     nanoseconds(&before) >=
+                                 20000000000 + prctl(PR_GET_TIMERSLACK));
     join(killer);
     clock_gettime(clock, &t);
     t.tv_sec += 20;
