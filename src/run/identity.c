@@ -57,6 +57,17 @@ static long name_set(struct tn__run_green *green, const char *name)
     return 0;
 }
 
+static long set_counter(struct tn__run_call *c)
+{
+    long r;
+
+    if (c->a[1] == PR_TSC_SIGSEGV)
+        tn__run_vdso_leave();
+    r = tn__run_credentials(c);
+    tn__run_vdso_look();
+    return r;
+}
+
 long tn__run_prctl(struct tn__run_call *c)
 {
     struct tn__run_green *green = tn__run_self();
@@ -68,10 +79,12 @@ long tn__run_prctl(struct tn__run_call *c)
         return tn__run_copy(name, &green->clear_tid, sizeof green->clear_tid);
     if (green == tn__run.main && c->a[0] == PR_SET_NAME)
         name_set(green, name); /* for those that main makes */
-    if (green == tn__run.main) {
+    if (green == tn__run.main)
         tn__run_go_first(); /* whose name is the process's */
+    if (c->a[0] == PR_SET_TSC)
+        return set_counter(c);
+    if (green == tn__run.main)
         return tn__run_credentials(c);
-    }
     switch (c->a[0]) {
     case PR_SET_NAME:
         return name_set(green, name);

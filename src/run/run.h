@@ -628,6 +628,10 @@ bool tn__run_inspect_give_up(int fd);
 
 /* vdso.c */
 void tn__run_vdso_init(void);
+/* The CPU's counter may be forbidden now, or not any more (PR_SET_TSC). */
+void tn__run_vdso_look(void);
+/* It is about to be. */
+void tn__run_vdso_leave(void);
 
 #pragma GCC visibility pop
 

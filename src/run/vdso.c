@@ -3,15 +3,19 @@
  *
  * libc's clock_gettime() sets errno and may make a system call from text that
  * traps, so the function is looked up in the vDSO itself: a small shared object
- * that the kernel has mapped, with a dynamic symbol table. */
+ * that the kernel has mapped, with a dynamic symbol table.
+ *
+ * It reads the CPU's counter. A program may have forbidden that to itself. */
 #include "run/run.h"
 
 #include <elf.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 
 typedef long clock_fn(int clock, struct timespec *t);
 
-static clock_fn *from_vdso;
+static clock_fn *found;
+static clock_fn *from_vdso; /* that, or NULL: to be asked of the kernel */
 
 /* Where the things of interest are in the mapped object. */
 struct object {
@@ -93,7 +97,21 @@ void tn__run_vdso_init(void)
         (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
 
     if (header)
-        from_vdso = look_up(header, "__vdso_clock_gettime");
+        found = look_up(header, "__vdso_clock_gettime");
+    tn__run_vdso_look();
+}
+
+void tn__run_vdso_look(void)
+{
+    int mode = PR_TSC_SIGSEGV;
+
+    tn__raw(SYS_prctl, PR_GET_TSC, (long)&mode, 0, 0, 0, 0);
+    from_vdso = mode == PR_TSC_ENABLE ? found : NULL;
+}
+
+void tn__run_vdso_leave(void)
+{
+    from_vdso = NULL;
 }
 
 int64_t tn__run_clock(int clock)

@@ -4,6 +4,8 @@
  * process is locked in memory. */
 #include <fcntl.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -77,6 +79,34 @@ static void *ask_and_set(void *arg)
     return arg;
 }
 
+static sigjmp_buf back;
+static volatile int n_faults;
+
+static void on_fault(int sig)
+{
+    (void)sig;
+    n_faults++;
+    siglongjmp(back, 1);
+}
+
+/* A process that may not read the CPU's counter goes on; the vDSO, which reads
+ * it for the time, must not be asked. */
+static void test_without_counter(void)
+{
+    const int r = prctl(PR_SET_TSC, PR_TSC_SIGSEGV);
+
+    signal(SIGSEGV, on_fault);
+    if (sigsetjmp(back, 1) == 0)
+        __builtin_ia32_rdtsc();
+    nap_ms(2);
+    join(start(ask_and_set, NULL));
+    printf("without the counter %d: faults %d, ", r, n_faults);
+    CHECK(prctl(PR_SET_TSC, PR_TSC_ENABLE) == 0);
+    __builtin_ia32_rdtsc();
+    printf("with it %d\n", n_faults);
+    signal(SIGSEGV, SIG_DFL);
+}
+
 static long resident_kib(void)
 {
     char line[128];
@@ -120,6 +150,7 @@ int main(void)
     join(start(main_of_thread, NULL));
     join(start(ask_and_set, NULL));
     ask_and_set(NULL);
+    test_without_counter();
     pthread_mutex_unlock(&mutex);
     join(t);
     return 0;
