@@ -280,6 +280,11 @@ void faults_some(fault_scenario scenario, const char *may_survive, int stride)
     try_each(&s, 1);
 }
 
+bool faults_have_struck(void)
+{
+    return fault_state.target && fault_state.name;
+}
+
 void faults_pause(void)
 {
     fault_state.is_paused = true;

@@ -60,6 +60,9 @@ void faults_some(fault_scenario scenario, const char *may_survive, int stride);
 void faults_pause(void);
 void faults_resume(void);
 
+/* Within a scenario: something has failed in this run of it. */
+bool faults_have_struck(void);
+
 /* Within a scenario: until no thread but this one is left. */
 void faults_await_threads(void);
 
