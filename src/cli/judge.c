@@ -175,8 +175,8 @@ static int judge_signs(const char *path, const struct tn__cli_image *i)
         tn__cli_note("", "it can trace others (ptrace): what it starts should "
                          "be native, --children=native");
     if (tn__cli_elf_has_name(i, "libseccomp.so.2"))
-        tn__cli_note("", "it can filter system calls (libseccomp): its filters "
-                         "hold for the engine's calls, too");
+        tn__cli_note("", "it can filter system calls (libseccomp): then it has "
+                         "no green threads from there on");
     return 0;
 }
 

@@ -39,8 +39,8 @@ static inline uint32_t *word_of(pthread_cond_t *cond)
 
 static inline bool is_libcs(pthread_cond_t *cond)
 {
-    return TN_UNLIKELY(!is_ours) || tn__run_is_bypassed() ||
-           TN_UNLIKELY(word_of(cond)[FLAGS_AT] & IS_SHARED);
+    return TN_UNLIKELY(!is_ours ||
+                       (word_of(cond)[FLAGS_AT] & IS_SHARED));
 }
 
 /* One instruction, also without a lock: then it is whole as far as the only
@@ -49,7 +49,7 @@ static uint32_t renew(pthread_cond_t *cond)
 {
     uint32_t n = 1;
 
-    if (TN_LIKELY(tn__run.n_hubs == 1))
+    if (TN_LIKELY(tn__run.n_hubs == 1 && tn__run.is_on))
         __asm__ volatile("xaddl %0, %1" : "+r"(n), "+m"(last_number) : : "cc");
     else
         n = __atomic_fetch_add(&last_number, 1, __ATOMIC_RELAXED);
@@ -222,9 +222,16 @@ void tn__run_conditions_init(void)
     *(void **)&m.attr_init = dlsym(RTLD_NEXT, "pthread_condattr_init");
     *(void **)&m.set_clock = dlsym(RTLD_NEXT, "pthread_condattr_setclock");
     *(void **)&m.set_shared = dlsym(RTLD_NEXT, "pthread_condattr_setpshared");
-    is_ours = m.init && m.attr_init && m.set_clock && m.set_shared &&
+    is_ours = (tn__run.ways & TN__RUN_WAY_SYMBOLS) && m.init &&
+              m.attr_init && m.set_clock && m.set_shared &&
               has_only(&m, CLOCK_REALTIME, PTHREAD_PROCESS_PRIVATE, 0) &&
               has_only(&m, CLOCK_MONOTONIC, PTHREAD_PROCESS_PRIVATE,
                        IS_MONOTONIC) &&
               has_only(&m, CLOCK_REALTIME, PTHREAD_PROCESS_SHARED, IS_SHARED);
+}
+
+/* What has a number of ours libc could not make sense of. */
+void tn__run_conditions_go_native(void)
+{
+    is_ours = is_ours && last_number != 0;
 }

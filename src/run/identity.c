@@ -84,13 +84,13 @@ long tn__run_prctl(struct tn__run_call *c)
     if (c->a[0] == PR_SET_TSC)
         return set_counter(c);
     if (green == tn__run.main)
-        return tn__run_credentials(c);
+        return tn__run_filter(c);
     switch (c->a[0]) {
     case PR_SET_NAME:
         return name_set(green, name);
     case PR_GET_NAME:
         return tn__run_copy(name, green->name, sizeof green->name);
     default:
-        return tn__run_credentials(c);
+        return tn__run_filter(c);
     }
 }

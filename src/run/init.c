@@ -21,6 +21,8 @@ struct tn_hub *tn__hub_engine = &tn__run_hub;
 void tn__run_go_native(void)
 {
     tn__run.is_on = 0;
+    tn__run.ways &= ~(unsigned)TN__RUN_WAY_SYMBOLS;
+    tn__run_conditions_go_native();
     tn__run_out();
     tn__run.pid = (int)tn__raw1(SYS_getpid, 0);
     tn__run_actions_go_native();

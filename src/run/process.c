@@ -7,9 +7,7 @@
 
 enum { LOOK_MIN_NS = 5000000, LOOK_MAX_NS = 1000000000 };
 
-/* What is pending for this thread stays so over exec(): the kernel gets it,
- * with a mask that blocks it. Returns the set. */
-static tn__run_set hand_over_pending(struct tn__run_green *green)
+tn__run_set tn__run_hand_over_pending(struct tn__run_green *green)
 {
     tn__run_set set = 0;
     siginfo_t info;
@@ -41,7 +39,7 @@ static long exec(struct tn__run_call *c)
     long r;
 
     tn__run_mask_load(green->mask);
-    pending = hand_over_pending(green);
+    pending = tn__run_hand_over_pending(green);
     ignored = tn__run_actions_before_exec();
     r = tn__run_kernel(c);
     tn__run_actions_after_exec(ignored);

@@ -140,6 +140,15 @@ void tn__run_quantum_start(void)
         set_timer(tn__run.quantum_ns);
 }
 
+void tn__run_quantum_stop(void)
+{
+    struct tn__run_cpu *cpu = tn__run_here();
+
+    if (cpu->has_timer)
+        tn__raw1(SYS_timer_delete, cpu->timer);
+    cpu->has_timer = cpu->is_ticking = false;
+}
+
 void tn__run_quantum_in_child(void)
 {
     tn__run_here()->has_timer = false;

@@ -168,7 +168,7 @@ struct tn__run_counts {
 
 struct tn__run {
     volatile int is_on;     /* the engine does this process's calls; 0 in a
-                             * child that shares our memory, or is native */
+                             * child that shares our memory, or once native */
     int pid;
     struct tn__list greens; /* all, main first */
     struct tn__run_green *main;  /* the one whose number is the process's */
@@ -262,9 +262,12 @@ extern char tn__run_helper_range[], tn__run_helper_range_last[];
 extern char tn__run_helper_kicked[];
 
 /* ---- init.c ---- */
-/* This process is a child that cannot be green: from now on its calls are the
- * kernel's. */
+/* This process cannot be green: from now on its calls are the kernel's. */
 void tn__run_go_native(void);
+
+/* process.c: what is pending for this thread and blocked stays so over exec():
+ * the kernel gets it, which blocks it by then. Returns the set. */
+tn__run_set tn__run_hand_over_pending(struct tn__run_green *green);
 
 /* ---- settings.c ---- */
 /* Read the settings into tn__run; after `pid`. Ends the process if one is bad.
@@ -365,6 +368,8 @@ tn__run_fn tn__run_io_submit, tn__run_uring_setup, tn__run_uring_register;
 tn__run_fn tn__run_uring_enter, tn__run_credentials, tn__run_namespaces;
 tn__run_fn tn__run_file_ask, tn__run_file_copy, tn__run_madvise;
 tn__run_fn tn__run_syslog;
+/* filter.c */
+tn__run_fn tn__run_filter;
 /* paths.c, device.c */
 tn__run_fn tn__run_path, tn__run_device, tn__run_identity, tn__run_alone;
 /* splice.c, ipc.c, fifo.c */
@@ -441,6 +446,7 @@ bool tn__run_is_ours(long pc);
 /* There is more than one green thread now. When is_ticking is not set. */
 void tn__run_quantum_start(void);
 void tn__run_quantum_in_child(void);
+void tn__run_quantum_stop(void); /* here; there is no other green thread */
 bool tn__run_on_quantum(int sig, siginfo_t *info, void *context);
 
 /* ---- sleep.c ---- */

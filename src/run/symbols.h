@@ -70,8 +70,8 @@ extern struct tn__run_next tn__run_next;
 /* To be called in the constructor. */
 void tn__run_symbols_init(void);
 
-/* --ways without symbols: libc's own is to be called. Also before the
- * constructor has run; there is no other thread then, and libc's own does. */
+/* --ways without symbols, or native: libc's own is to be called. Also before
+ * the constructor has run; there is no other thread then, and libc's does. */
 static inline bool tn__run_is_bypassed(void)
 {
     return TN_UNLIKELY(!(tn__run.ways & TN__RUN_WAY_SYMBOLS)) &&
@@ -85,6 +85,7 @@ static inline bool tn__run_is_bypassed(void)
 
 /* condition.c: this libc's condition variables are as it knows them. */
 void tn__run_conditions_init(void);
+void tn__run_conditions_go_native(void);
 
 #pragma GCC visibility pop
 
