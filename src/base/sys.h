@@ -46,6 +46,8 @@ long tn__sys_accept4(int fd, struct sockaddr *addr, void *addr_len, int flags);
 long tn__sys_connect(int fd, const struct sockaddr *addr, unsigned len);
 long tn__sys_getsockopt(int fd, int level, int name, void *value, void *len);
 long tn__sys_fcntl(int fd, int op, long arg);
+/* How many bytes are there to be read. */
+long tn__sys_unread(int fd);
 long tn__sys_fstat(int fd, struct stat *st);
 long tn__sys_close(int fd);
 /* Does not wait. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -130,6 +131,18 @@ long tn__sys_getsockopt(int fd, int level, int name, void *value, void *len)
 long tn__sys_fcntl(int fd, int op, long arg)
 {
     RESULT(fcntl(fd, op, arg));
+}
+
+static int unread(int fd)
+{
+    int n = 0;
+
+    return ioctl(fd, FIONREAD, &n) < 0 ? -1 : n;
+}
+
+long tn__sys_unread(int fd)
+{
+    RESULT(unread(fd));
 }
 
 long tn__sys_fstat(int fd, struct stat *st)

@@ -246,6 +246,11 @@ enum tn__fd_kind tn__fd_kind_of(int fd);
 /* Fill in the kind of a tracked descriptor, and TN__FD_STREAM. */
 void tn__fd_learn(int fd, struct tn__fd *f);
 
+/* op.c: a call has done a part, and poll() for `events` tells `revents`. Is the
+ * connection over, with nothing left to be read? If by an error, only one
+ * attempt is told of it, and that is the next call's. */
+bool tn__fd_has_ended(int fd, int events, int revents);
+
 /* op.c: a read or write of no bytes: whatever the descriptor's state, it is
  * done at once (but for an empty datagram, which may find no room). */
 bool tn__op_is_nothing(const struct tn__op *op);

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -48,6 +50,19 @@ void tn__fd_learn(int fd, struct tn__fd *f)
     f->flags |= TN__FD_STREAM;
     if (option_of(fd, SO_DOMAIN) == AF_UNIX)
         f->flags |= TN__FD_MARKS;
+}
+
+bool tn__fd_has_ended(int fd, int events, int revents)
+{
+    enum { CLOSED = 7 }; /* TCP_CLOSE; others have no TCP_INFO */
+    uint8_t state = 0;   /* which that begins with */
+    unsigned len = sizeof state;
+
+    if (!(revents & (POLLERR | POLLHUP)) ||
+        tn__sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ||
+        state != CLOSED)
+        return false;
+    return !(events & POLLIN) || tn__sys_unread(fd) <= 0;
 }
 
 static long poll_one(int fd, int events)

@@ -69,6 +69,16 @@ static ssize_t peek_all(struct tn_hub *h, struct tn__op *op, tn_time deadline)
     }
 }
 
+/* A part is there. Is there more, by `deadline`? An error is left for the next
+ * call to tell. */
+static bool has_more(struct tn_hub *h, int fd, tn_time deadline)
+{
+    struct tn__op op = {.code = TN__OP_POLL, .fd = fd, .flags = POLLIN};
+
+    return tn__hub_poll(h, &op, 1, deadline, "tn_recv") > 0 && op.result > 0 &&
+           !tn__fd_has_ended(fd, POLLIN, (int)op.result);
+}
+
 /* With MSG_WAITALL: all of it, or as much as came before the end, an error or
  * the deadline. Messages stay single: there the flag says nothing. */
 static ssize_t recv_all(struct tn_hub *h, struct tn__op *op, tn_time deadline)
@@ -83,7 +93,11 @@ static ssize_t recv_all(struct tn_hub *h, struct tn__op *op, tn_time deadline)
         left -= (size_t)r;
         op->buf = (char *)op->buf + r;
         op->len = left;
-        r = tn__hub_io(h, op, deadline, "tn_recv");
+        do
+            r = has_more(h, op->fd, deadline)
+                    ? tn__hub_io(h, op, TN_NOWAIT, "tn_recv")
+                    : 0;
+        while (r == -EAGAIN);
         if (r > 0)
             got += r;
     }

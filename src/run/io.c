@@ -13,8 +13,6 @@
 
 #include <asm/termbits.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -122,23 +120,6 @@ long tn__run_readv(struct tn__run_call *c)
 
 /* ---- the rest of a call ---- */
 
-/* Is the connection over, and nothing left to be read? If by an error, only one
- * attempt is told of it. */
-static bool has_ended(int fd, int direction)
-{
-    enum { CLOSED = 7 }; /* TCP_CLOSE; others have no TCP_INFO */
-    uint8_t state = 0;   /* which that begins with */
-    unsigned len = sizeof state;
-    int n_left = 0;
-
-    if (tn__sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) < 0 ||
-        state != CLOSED)
-        return false;
-    if (direction == TN__RUN_IN)
-        tn__raw3(SYS_ioctl, fd, FIONREAD, (long)&n_left);
-    return n_left == 0;
-}
-
 long tn__io_again(struct tn__run_call *c, struct tn__op *op,
                   const struct tn__run_fd *f, int direction, const char *what)
 {
@@ -156,7 +137,7 @@ long tn__io_again(struct tn__run_call *c, struct tn__op *op,
                             tn__run_fd_deadline(c, f, direction), what);
         if (r <= 0)
             return r < 0 ? r : -EAGAIN;
-        if ((r & (POLLERR | POLLHUP)) && has_ended(op->fd, direction))
+        if (tn__fd_has_ended(op->fd, events, (int)r))
             return -EPIPE;
         tn__run_unlock();
         r = tn__op_try(op, NULL);

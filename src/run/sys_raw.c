@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -116,6 +117,14 @@ long tn__sys_getsockopt(int fd, int level, int name, void *value, void *len)
 long tn__sys_fcntl(int fd, int op, long arg)
 {
     return tn__raw3(SYS_fcntl, fd, op, arg);
+}
+
+long tn__sys_unread(int fd)
+{
+    int n = 0;
+    long r = tn__raw3(SYS_ioctl, fd, FIONREAD, (long)&n);
+
+    return r < 0 ? r : n;
 }
 
 /* What kind of thing it is, without asking a file system that may not answer:

@@ -229,6 +229,29 @@ static void waitall_gives_what_came_before_the_end_or_the_deadline(void)
     close_both(fds);
 }
 
+static void waitall_leaves_an_error_to_the_next_call(void)
+{
+    struct linger at_once = {1, 0};
+    struct all me = {.deadline = TN_FOREVER};
+    tn_greenlet *g;
+    int fds[2];
+
+    open_tcp(fds);
+    me.fd = fds[0];
+    g = spawn(receive_all, &me);
+    assert_result(tn_send(fds[1], "abc", 3, 0, TN_FOREVER), 3);
+    assert_result(tn_sleep(tn_after_ms(1)), 0);
+    assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+    assert_result(setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &at_once,
+                             sizeof at_once),
+                  0);
+    assert_result(tn_close(fds[1]), 0);
+    assert_result(join(g), 3);
+    assert_result(tn_recv(fds[0], me.buf, 1, 0, TN_FOREVER), -ECONNRESET);
+    assert_result(tn_recv(fds[0], me.buf, 1, 0, TN_FOREVER), 0);
+    assert_result(tn_close(fds[0]), 0);
+}
+
 static void waitall_leaves_messages_single(void)
 {
     static const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
@@ -320,6 +343,7 @@ TEST_MAIN(TEST(waitall_peeks_at_all),
           TEST(a_close_or_a_kill_ends_a_peek_at_all),
           TEST(waitall_waits_for_all),
           TEST(waitall_gives_what_came_before_the_end_or_the_deadline),
+          TEST(waitall_leaves_an_error_to_the_next_call),
           TEST(waitall_leaves_messages_single),
           TEST(waitall_does_not_peek_at_the_same_bytes_twice),
           TEST(the_end_of_a_stream_is_seen_after_a_short_read),
