@@ -12,6 +12,7 @@
  * alternate stack, since a green thread may wait in it for long. */
 #include "run/patch.h"
 
+#include <linux/audit.h>
 #include <sys/prctl.h>
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
@@ -56,6 +57,10 @@ bool tn__run_on_trap(int sig, siginfo_t *info, void *context)
             return false; /* of a helper */
         pass_on(sig, info, context);
         return tn__run_is_on();
+    }
+    if (TN_UNLIKELY(info->si_arch != AUDIT_ARCH_X86_64)) {
+        regs->rax = -ENOSYS; /* int $0x80: its numbers are others */
+        return false;
     }
     if (TN_UNLIKELY(tn__run_is_inside() || !tn__run_is_on())) {
         /* The vDSO has fallen back to a system call, for us. */

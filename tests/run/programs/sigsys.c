@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/run/programs/sigsys.c - SIGSYS, by which the engine gets its calls, can
  * be blocked, sent, waited for and deadly as any other signal. */
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -102,6 +103,32 @@ static void kills(int by_kill)
            WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
+/* ---- int $0x80 ---- */
+
+static sigjmp_buf no_such_way;
+
+static void leave(int sig)
+{
+    siglongjmp(no_such_way, sig);
+}
+
+/* Its numbers are those of 32-bit programs: no other call is to be made. */
+static void test_other_numbers(void)
+{
+    enum { GETPID = 20 };
+    long r = GETPID;
+
+    signal(SIGSEGV, leave);
+    if (sigsetjmp(no_such_way, 1) == 0) {
+        __asm__ volatile("int $0x80"
+                         : "+a"(r)
+                         : "b"(0L), "c"(0L), "d"(0L)
+                         : "r8", "r9", "r10", "r11", "memory");
+        printf("getpid() or nothing: %d\n", r == getpid() || r == -ENOSYS);
+    }
+    signal(SIGSEGV, SIG_DFL);
+}
+
 int main(void)
 {
     struct sigaction a = {.sa_handler = handler};
@@ -115,5 +142,6 @@ int main(void)
     fflush(stdout);
     kills(0);
     kills(1);
+    test_other_numbers();
     return 0;
 }
