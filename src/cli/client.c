@@ -178,6 +178,7 @@ static void read_thread(const char *line, struct tn__cli_thread *t)
     t->tid = (int)number(line, "tid", 10, 0);
     t->fd = (int)number(line, "fd", 10, -1);
     word(line, "state", t->state);
+    tn__cli_make_printable(t->state);
     word(line, "call", t->call);
     for (int i = 0; args && i < TN_CLI_ARGS; i++) {
         char *end;
@@ -201,8 +202,7 @@ static void read_thread(const char *line, struct tn__cli_thread *t)
         snprintf(t->name, sizeof t->name, "%s", name + strlen(" name="));
 }
 
-/* Printing it must not do things to a terminal. */
-static void make_printable(char *text)
+void tn__cli_make_printable(char *text)
 {
     for (; *text; text++)
         if ((unsigned char)*text < ' ' || *text == 127)
@@ -225,7 +225,7 @@ static void name_main(struct tn__cli_process *p)
                 t->name[0] = '\0';
             t->name[strcspn(t->name, "\n")] = '\0';
         }
-        make_printable(t->name);
+        tn__cli_make_printable(t->name);
     }
     if (f)
         fclose(f);

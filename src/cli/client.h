@@ -59,6 +59,9 @@ void tn__cli_each_process(void (*fn)(pid_t pid, void *arg), void *arg);
  * line that says what is wrong. */
 int tn__cli_ask_for(const char *word, struct tn__cli_process *ret);
 
+/* What a process says of itself must not do things to our terminal. */
+void tn__cli_make_printable(char *text);
+
 /* ---- describe.c ---- */
 
 /* What it waits on, in words. */

@@ -192,4 +192,5 @@ void tn__cli_describe(const struct tn__cli_process *p,
         tn__cli_span(t->left_ns, span, sizeof span);
         add(&o, ", %s left", span);
     }
+    tn__cli_make_printable(to);
 }

@@ -97,6 +97,16 @@ static bool is_engine(const char *module)
     return strcmp(module, "libtendril-run.so") == 0;
 }
 
+/* A name that the program has given. */
+static void print_name(const char *name)
+{
+    char text[256];
+
+    snprintf(text, sizeof text, "%s", name);
+    tn__cli_make_printable(text);
+    fputs(text, stdout);
+}
+
 static void print_frame(struct walk *w, Dwarf_Addr pc, bool is_exact)
 {
     Dwarf_Addr look = is_exact ? pc : pc - 1;
@@ -117,14 +127,16 @@ static void print_frame(struct walk *w, Dwarf_Addr pc, bool is_exact)
     if (is_engine(module))
         return;
     printf("  #%-2d 0x%012" PRIx64 "  ", w->shown++, (uint64_t)pc);
+    print_name(symbol ? symbol : "?");
     if (symbol)
-        printf("%s+0x%" PRIx64, symbol, (uint64_t)(offset + (pc - look)));
-    else
-        printf("?");
-    if (m)
-        printf("  (%s+0x%" PRIx64 ")\n", module, (uint64_t)(pc - start));
-    else
+        printf("+0x%" PRIx64, (uint64_t)(offset + (pc - look)));
+    if (!m) {
         puts("");
+        return;
+    }
+    printf("  (");
+    print_name(module);
+    printf("+0x%" PRIx64 ")\n", (uint64_t)(pc - start));
 }
 
 /* The end of a handler: mov $15, %rax; syscall. */
