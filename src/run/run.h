@@ -107,6 +107,8 @@ struct tn__run_green {
     long stopped;             /* behind the instruction of its call that has
                                * just given EINTR, while its handlers run; 0:
                                * none has, or it came by symbol */
+    ucontext_t *interrupted;  /* the frame that it is about to go back by, to
+                               * any instruction of the program; or NULL */
     struct tn__list signals;  /* of struct tn__run_signal, oldest first */
     uint32_t *clear_tid;      /* set to 0 and woken at its end; or NULL */
     void *robust;             /* its robust list's head; or NULL */

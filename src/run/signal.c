@@ -258,6 +258,7 @@ static void handle(struct tn__run_green *green, siginfo_t *info, ucontext_t *uc,
     tn__run_set *uc_mask = (tn__run_set *)(void *)&uc->uc_sigmask;
     tn__run_set before = green->mask, mask = mask_in(sig, before);
     long stopped = green->stopped;
+    ucontext_t *interrupted = green->interrupted;
 
     if (action->flags & SA_RESETHAND) {
         action->handler = (void *)SIG_DFL;
@@ -268,6 +269,7 @@ static void handle(struct tn__run_green *green, siginfo_t *info, ucontext_t *uc,
     *uc_mask = green->has_restore_mask ? green->restore_mask : before;
     green->has_restore_mask = false;
     green->stopped = 0; /* the handler may leave by a jump */
+    green->interrupted = NULL;
     tn__run_out();
     if (sig == SIGCANCEL && stopped)
         handle_cancel(fn, stopped, info, uc);
@@ -276,6 +278,7 @@ static void handle(struct tn__run_green *green, siginfo_t *info, ucontext_t *uc,
     tn__run_begin();
     green->handlers = handlers; /* not those that ran in the handler's calls */
     green->stopped = stopped;
+    green->interrupted = interrupted;
     tn__run_mask_set(green, *uc_mask);
     if (!is_looked_after) {
         tn__run_leave();
@@ -348,8 +351,17 @@ static int choose(struct tn__run_green *green, uint8_t batch[BATCH])
     return n;
 }
 
-/* Handle what is due to `green`, which runs. `uc`, or NULL: the frame of the
- * signal `arrived`, on top of the program. */
+/* May its handler be called on the stack that we are on? */
+static bool has_stack(const struct tn__run_green *green, int sig)
+{
+    return !(tn__run_action_of(sig)->flags & SA_ONSTACK) || !green->alt.ss_sp ||
+           tn__run_was_on_altstack(green, NULL);
+}
+
+/* Handle what is due to `green`, which runs. `uc`, or NULL: the frame on top of
+ * the program, of the signal `arrived` or of what else has stopped it. The last
+ * handler gets that frame and may change it: some runtimes have a thread go on
+ * elsewhere. */
 static void deliver(struct tn__run_green *green, int arrived,
                         ucontext_t *uc)
 {
@@ -371,6 +383,8 @@ static void deliver(struct tn__run_green *green, int arrived,
             continue;
         if (uc && n == 0 && info.si_signo == arrived)
             handle(green, &info, uc, false);
+        else if (uc && n == 0 && has_stack(green, info.si_signo))
+            handle(green, &info, uc, true);
         else
             raise_again(green, &info, n == 0);
         if (green->mask != mask)
@@ -408,8 +422,10 @@ void tn__run_go_back(struct tn__run_green *green, ucontext_t *uc)
     do {
         if (!tn__run_is_ours(uc->uc_mcontext.gregs[REG_RIP]))
             green->stopped = uc->uc_mcontext.gregs[REG_RIP] + SYSCALL_BYTES;
+        green->interrupted = uc;
         tn__run_leave();
         tn__run_begin();
+        green->interrupted = NULL;
         green->stopped = stopped;
         if (green->is_poked)
             green->g.alert |= TN__ALERT_KILL;
@@ -546,7 +562,7 @@ void tn__run_leave_slow(void *vectors)
         }
         tn__run_altstack_load(green);
         if (tn__run_signal_due(green, 0)) {
-            deliver(green, 0, NULL);
+            deliver(green, 0, green->interrupted);
             vectors = green->g.carry.vectors;
             continue;
         }

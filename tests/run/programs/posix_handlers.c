@@ -243,6 +243,48 @@ static void test_no_room(void)
     printf("two have computed without room for a frame\n");
 }
 
+/* ---- a handler that changes where its thread goes on ---- */
+
+static volatile int n_moved;
+extern const char spin_first[], spin_behind[];
+
+static void *spin(void *arg)
+{
+    __asm__ volatile(".globl spin_first, spin_behind\n"
+                     "spin_first:\tjmp spin_first\n"
+                     "spin_behind:");
+    return arg;
+}
+
+static void move(int sig, siginfo_t *info, void *context)
+{
+    greg_t *pc = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+
+    (void)sig;
+    (void)info;
+    if (*pc < (greg_t)spin_first || *pc >= (greg_t)spin_behind)
+        return;
+    *pc = (greg_t)spin_behind;
+    n_moved++;
+}
+
+/* As runtimes do that stop a thread, or throw an exception in it, wherever it
+ * is. The first may come before it spins. */
+static void test_moves(void)
+{
+    struct sigaction a = {.sa_sigaction = move, .sa_flags = SA_SIGINFO};
+    pthread_t t = start(spin, NULL);
+
+    CHECK(sigaction(SIGUSR1, &a, NULL) == 0);
+    for (int i = 0; n_moved == 0; i++) {
+        CHECK(i < 500);
+        CHECK(pthread_kill(t, SIGUSR1) == 0);
+        nap_ms(2);
+    }
+    join(t);
+    printf("moved out of a loop %d times\n", n_moved);
+}
+
 /* ---- many at once on a small stack ---- */
 
 enum { MANY = 100 };
@@ -363,6 +405,7 @@ int main(void)
     test_alternate();
     test_waits();
     test_no_room();
+    test_moves();
     test_many();
     test_faults();
     return 0;
