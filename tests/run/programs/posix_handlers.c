@@ -183,7 +183,9 @@ static void test_waits(void)
     a.sa_handler = count_alarm;
     a.sa_flags = SA_ONSTACK;
     CHECK(sigaction(SIGALRM, &a, NULL) == 0);
+    change(SIG_BLOCK, SIGALRM);
     t = start(with_alternate, own);
+    change(SIG_UNBLOCK, SIGALRM);
     nap_ms(20);
     for (int i = 0; i < 10; i++) {
         CHECK(pthread_kill(t, SIGUSR1) == 0);

@@ -2,6 +2,7 @@
 /* tests/run/programs/waits.c - waiting for children, by several threads. */
 #include <fcntl.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -131,15 +132,19 @@ static void test_later(void)
 
 /* ---- kinds of waits ---- */
 
+static sem_t was_told;
+
 static void *stop_and_go(void *arg)
 {
     pid_t pid = (pid_t)(intptr_t)arg;
 
     nap_ms(20);
     kill(pid, SIGSTOP);
-    nap_ms(40);
+    sem_wait(&was_told);
+    nap_ms(20);
     kill(pid, SIGCONT);
-    nap_ms(40);
+    sem_wait(&was_told);
+    nap_ms(20);
     kill(pid, SIGTERM);
     return NULL;
 }
@@ -147,9 +152,11 @@ static void *stop_and_go(void *arg)
 static void test_stops(int by_pid)
 {
     pid_t pid = sleeper(1);
-    pthread_t t = start(stop_and_go, (void *)(intptr_t)pid);
+    pthread_t t;
     int status;
 
+    CHECK(sem_init(&was_told, 0, 0) == 0);
+    t = start(stop_and_go, (void *)(intptr_t)pid);
     printf("stops%s:", by_pid ? " by number" : "");
     do {
         CHECK(waitpid(by_pid ? pid : -1, &status, WUNTRACED | WCONTINUED) ==
@@ -157,6 +164,7 @@ static void test_stops(int by_pid)
         printf(" %s", WIFSTOPPED(status)     ? "stopped"
                       : WIFCONTINUED(status) ? "continued"
                                              : "ended");
+        CHECK(sem_post(&was_told) == 0);
     } while (!WIFSIGNALED(status));
     printf(" %d\n", WTERMSIG(status));
     join(t);
