@@ -4,7 +4,9 @@
  * These have no flag that says "do not wait". So the description gets
  * O_NONBLOCK for the time of the one system call: nothing of ours runs in
  * between. Where another process may share it, and would see that, a helper
- * makes the call as it stands. */
+ * makes the call as it stands. So is connect() made where there is one green
+ * thread: a peer that accepts and resets at once may do so before we hear that
+ * there is a connection, and the kernel has told that already. */
 #include "run/run.h"
 
 #include <fcntl.h>
@@ -141,7 +143,7 @@ long tn__run_connect(struct tn__run_call *c)
     if (!is_blocking((int)c->a[0], &f))
         return tn__run_kernel(c);
     deadline = tn__run_fd_deadline(c, f, TN__RUN_OUT);
-    if (f->is_foreign)
+    if (f->is_foreign || tn__run.counts.alive == 1)
         return tn__run_offload(c);
     r = without_waiting(c, (int)c->a[0]);
     if (r == -EAGAIN)

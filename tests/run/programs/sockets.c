@@ -8,6 +8,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "support.h"
 
@@ -220,15 +221,63 @@ static void test_pending(void)
     close(fds[1]);
 }
 
+/* The server resets each connection as soon as it has it. */
+static pid_t start_to_reset(void)
+{
+    static const struct linger at_once = {1, 0};
+    int listener = bound_socket(SOCK_STREAM);
+    pid_t pid;
+
+    CHECK(listen(listener, 64) == 0);
+    pid = fork();
+    while (pid == 0) {
+        int fd = accept(listener, NULL, NULL);
+
+        if (fd < 0)
+            _exit(1);
+        for (int i = 0; i < 16; i++)
+            send(fd, "there", 5, MSG_NOSIGNAL);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(fd);
+    }
+    close(listener);
+    return pid;
+}
+
+/* In a process with one thread. */
+static void test_reset(void)
+{
+    pid_t server = start_to_reset();
+    int failed = 0;
+
+    CHECK(server > 0);
+    for (int i = 0; i < 3000; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        char c;
+
+        if (connect_to_it(fd) < 0)
+            failed++;
+        else
+            recv(fd, &c, 1, 0); /* or the backlog fills up */
+        close(fd);
+    }
+    fprintf(stderr, "connect failed %d\n", failed);
+    printf("connect to one that resets: failed often %d\n", failed > 5);
+    kill(server, SIGKILL);
+    CHECK(waitpid(server, NULL, 0) == server);
+}
+
 int main(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
     struct itimerval each = {{5, 0}, {5, 0}};
     volatile int is_over = 0;
-    pthread_t t = start(keep_busy, (void *)&is_over);
+    pthread_t t;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    test_reset();
+    t = start(keep_busy, (void *)&is_over);
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &each, NULL); /* what waits gives EINTR */
     test_connect();
