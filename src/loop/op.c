@@ -256,7 +256,7 @@ static long connect_verdict(int fd)
     return r < 0 ? r : -error;
 }
 
-long tn__op_try(struct tn__op *op, struct tn__fd *f)
+static long try_once(struct tn__op *op, struct tn__fd *f)
 {
     switch (op->code) {
     case TN__OP_RECV:
@@ -293,4 +293,34 @@ long tn__op_try(struct tn__op *op, struct tn__fd *f)
     default:
         return transfer(op, f);
     }
+}
+
+/* A socket for datagrams that does not receive any more: who would wait in the
+ * kernel gets 0, who does not wait gets EAGAIN. */
+static bool is_shut(const struct tn__op *op)
+{
+    long r;
+
+    switch (op->code) {
+    case TN__OP_RECV:
+    case TN__OP_RECVFROM:
+    case TN__OP_RECVMSG:
+    case TN__OP_READ:
+    case TN__OP_READV:
+        r = poll_one(op->fd, POLLRDHUP);
+        return r > 0 && (r & POLLRDHUP);
+    default:
+        return false;
+    }
+}
+
+long tn__op_try(struct tn__op *op, struct tn__fd *f)
+{
+    long r = try_once(op, f);
+
+    if (TN_UNLIKELY(r == -EAGAIN && f &&
+                    (f->flags & (TN__FD_HUP | TN__FD_STREAM)) == TN__FD_HUP &&
+                    is_shut(op)))
+        return 0;
+    return r;
 }

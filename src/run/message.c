@@ -204,10 +204,13 @@ long tn__run_sendmsg(struct tn__run_call *c)
 static long receive_each(struct tn__run_call *c, bool is_enough,
                          tn_time deadline)
 {
+    enum { IN = 1, SHUT = 0x2000 }; /* POLLIN, POLLRDHUP */
     const long size = (long)sizeof(struct mmsghdr);
-    long total = 0, r;
+    long total = 0, r = 0;
 
     while (total < c->a[2]) {
+        bool is_shut = r > 0 && (r & SHUT);
+
         r = tn__raw(c->nr, c->a[0], c->a[1] + total * size, c->a[2] - total,
                     c->a[3] | MSG_DONTWAIT, 0, 0);
         if (r > 0) {
@@ -218,7 +221,9 @@ static long receive_each(struct tn__run_call *c, bool is_enough,
         }
         if (r != -EAGAIN)
             return total ? total : r;
-        r = tn__run_wait_fd((int)c->a[0], 1 /* POLLIN */, deadline, "recvmmsg");
+        if (is_shut) /* who would wait gets empty ones */
+            return total ? total : tn__run_offload(c);
+        r = tn__run_wait_fd((int)c->a[0], IN | SHUT, deadline, "recvmmsg");
         if (r <= 0)
             return total ? total : r < 0 ? r : -EAGAIN;
     }

@@ -53,7 +53,8 @@ static bool try_socket(struct tn__run_call *c, long *ret)
     uint32_t seen;
     long r;
 
-    if (!t || !(t->flags & TN__FD_TRACKED) || c->a[2] == 0)
+    if (!t || !(t->flags & TN__FD_TRACKED) || c->a[2] == 0 ||
+        (t->flags & (TN__FD_HUP | TN__FD_STREAM)) == TN__FD_HUP)
         return false;
     seen = __atomic_load_n(&t->turns, __ATOMIC_ACQUIRE);
     if (is_input(c->nr) && is_drained(t, seen)) {

@@ -80,6 +80,29 @@ static void a_datagram_is_answered_where_it_came_from(void)
     assert_result(tn_close(me.fd), 0);
 }
 
+static int receive_one(void *arg)
+{
+    char buf[8];
+
+    return (int)tn_recvfrom(*(int *)arg, buf, sizeof buf, 0, NULL, NULL,
+                            TN_FOREVER);
+}
+
+static void a_shutdown_ends_a_wait_for_a_datagram(void)
+{
+    tn_greenlet *g;
+    int fds[2];
+
+    assert_result(tn_socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    g = spawn(receive_one, &fds[0]);
+    settle();
+    assert_result(tn_greenlet_state(g), TN_GREENLET_WAITING);
+    assert_result(tn_shutdown(fds[0], SHUT_RD), 0);
+    assert_result(join(g), 0);
+    assert_result(receive_one(&fds[0]), 0);
+    close_both(fds);
+}
+
 enum { BATCH = 16 };
 
 struct batch {
@@ -417,6 +440,7 @@ static void bytes_behind_descriptors_are_read(void)
 }
 
 TEST_MAIN(TEST(a_datagram_is_answered_where_it_came_from),
+          TEST(a_shutdown_ends_a_wait_for_a_datagram),
           TEST(batches_carry_as_many_as_there_are),
           TEST(a_batch_that_finds_no_room_says_how_many_went),
           TEST(close_ends_a_wait_for_a_batch),

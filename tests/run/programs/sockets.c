@@ -8,6 +8,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "support.h"
@@ -188,6 +189,54 @@ static void test_fast_open(void)
     close(fd);
 }
 
+/* ---- a socket for datagrams that is shut down ---- */
+
+static int shut;
+
+static void *receive_from_it(void *arg)
+{
+    char text[8];
+    struct iovec part = {text, sizeof text};
+    struct mmsghdr m = {{.msg_iov = &part, .msg_iovlen = 1}, 1};
+
+    switch ((long)arg) {
+    case 0:
+        return (void *)read(shut, text, sizeof text);
+    case 1:
+        return (void *)recvfrom(shut, text, sizeof text, 0, NULL, NULL);
+    case 2:
+        return (void *)recvmsg(shut, &m.msg_hdr, 0);
+    default:
+        return (void *)(long)(recvmmsg(shut, &m, 1, 0, NULL) * 10 +
+                              (int)m.msg_len);
+    }
+}
+
+static void test_shutdown(void)
+{
+    for (long way = 0; way < 4; way++) {
+        for (int kind = 0; kind < 3; kind++) {
+            int pair[2] = {-1, -1};
+            pthread_t t;
+
+            if (kind < 2)
+                pair[0] = bound_socket(SOCK_DGRAM);
+            else
+                CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+            shut = pair[0];
+            if (kind == 1)
+                CHECK(connect_to_it(shut) == 0); /* to itself */
+            t = start(receive_from_it, (void *)way);
+            nap_ms(20);
+            say("shutdown", shutdown(shut, SHUT_RDWR));
+            printf("way %ld, kind %d: %ld", way, kind, (long)join(t));
+            printf(", again: %ld\n", (long)receive_from_it((void *)way));
+            close(shut);
+            close(pair[1]);
+        }
+    }
+}
+
 /* ---- what is ready goes before signals ---- */
 
 static void test_pending(void)
@@ -284,6 +333,7 @@ int main(void)
     test_accept();
     test_urgent();
     test_fast_open();
+    test_shutdown();
     test_pending();
     is_over = 1;
     join(t);
