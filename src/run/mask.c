@@ -45,7 +45,8 @@ static void load(tn__run_set mask)
 
 void tn__run_mask_load(tn__run_set mask)
 {
-    if (mask != tn__run_here()->kernel_mask)
+    if (mask != tn__run_here()->kernel_mask || tn__run_signals_stalled() ||
+        tn__run_here()->has_new_mask)
         load(mask);
 }
 
