@@ -53,13 +53,24 @@ static void read_limit(void)
     n_max = limit.rlim_cur > 1 << 20 ? 1 << 20 : (long)limit.rlim_cur;
 }
 
+/* The first are there already: a signal that a call raises since there is no
+ * more memory must not get lost. */
+static struct tn__run_signal *get_chunk(void)
+{
+    static struct tn__run_signal first[CHUNK];
+
+    if (n_made >= n_max)
+        return NULL;
+    return n_made == 0 ? first : tn__sys_map(CHUNK * sizeof *first);
+}
+
 static struct tn__run_signal *get_signal(void)
 {
     struct tn__run_signal *s;
 
     if (tn__list_is_empty(&pool)) {
         read_limit();
-        s = n_made < n_max ? tn__sys_map(CHUNK * sizeof *s) : NULL;
+        s = get_chunk();
         if (!s)
             return NULL;
         n_made += CHUNK;

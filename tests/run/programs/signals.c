@@ -563,6 +563,32 @@ static _Noreturn void wait_for_signal(int is_pending)
     _exit(r == -1 && pthread_equal(handled_by, pthread_self()) ? 3 : 4);
 }
 
+/* ---- when there is no more memory ---- */
+
+static int write_too_far(void)
+{
+    const struct rlimit no_memory = {4096, 4096}, no_bytes = {1, 1};
+    int fd = memfd_create("limited", 0), r;
+
+    install(SIGXFSZ, 0);
+    n_handled = 0;
+    CHECK(setrlimit(RLIMIT_FSIZE, &no_bytes) == 0);
+    CHECK(setrlimit(RLIMIT_AS, &no_memory) == 0);
+    r = ftruncate(fd, 2);
+    return n_handled * 2 + (r == -1 && errno == EFBIG);
+}
+
+static void test_without_memory(void)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0)
+        _exit(write_too_far());
+    CHECK(waitpid(pid, &status, 0) == pid);
+    printf("without memory: status %#x\n", status);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3)
@@ -579,5 +605,6 @@ int main(int argc, char **argv)
     test_waited_for();
     test_slow_handler();
     test_raise_and_timer();
+    test_without_memory();
     return 0;
 }
