@@ -212,11 +212,13 @@ struct tn__patch_wait {
     short events;     /* to wait for */
     int errno_before; /* what a call that succeeds leaves */
     bool has_waited;
+    bool is_shut;     /* nothing more comes, poll() has said */
+    bool has_ended;   /* and nothing was there: who would wait gets 0 */
     tn_time deadline; /* of the socket; valid once it has waited */
 };
 #define TN_PATCH_WAIT(fd, events)                                              \
  {                                                                             \
-  fd, events, errno, false, 0                                                  \
+  fd, events, errno, false, false, false, 0                                    \
  }
 
 /* The last attempt has failed. True: it is worth another one. False: errno is
@@ -256,6 +258,8 @@ int tn__patch_is_ready(int fd, short events);
 /* The end of the call: its result, and errno as it should be. */
 static inline ssize_t tn__patch_done(const struct tn__patch_wait *w, ssize_t r)
 {
+    if (r < 0 && w->has_ended)
+        r = 0;
     if (r >= 0)
         errno = w->errno_before;
     return r;

@@ -53,16 +53,23 @@ static bool begin(struct tn__patch_wait *w)
 
 bool tn__patch_again(struct tn__patch_wait *w)
 {
-    struct pollfd p = {w->fd, w->events, 0};
+    short end = w->events == POLLIN ? POLLRDHUP : 0;
+    struct pollfd p = {w->fd, (short)(w->events | end), 0};
     int r;
 
     if (errno != EAGAIN)
         return false;
     if (!w->has_waited && !begin(w))
         return false;
+    /* A socket for datagrams that was shut down: as one that does not wait it
+     * goes on to give EAGAIN. */
+    w->has_ended = w->is_shut;
+    if (w->has_ended)
+        return false;
     do
         r = tn_poll(&p, 1, w->deadline);
     while (r == -EINTR); /* a signal, during its first look */
+    w->is_shut = r > 0 && (p.revents & end);
     if (r > 0 && !(p.revents & POLLNVAL))
         return true;
     if (r > 0)

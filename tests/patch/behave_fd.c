@@ -197,6 +197,26 @@ static void shutdown_ends_a_read(void)
     await(g);
 }
 
+static void shutdown_ends_a_wait_for_a_datagram(void)
+{
+    struct msghdr msg = {.msg_iovlen = 0};
+    int pair[2];
+    tn_greenlet *g;
+    char c;
+
+    for (int way = 0; way < 3; way++) {
+        check(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+        g = go(shut, &pair[0]);
+        check((way == 0   ? read(pair[0], &c, 1)
+               : way == 1 ? recv(pair[0], &c, 1, 0)
+                          : recvmsg(pair[0], &msg, 0)) == 0);
+        await(g);
+        check(recv(pair[0], &c, 1, 0) == 0);
+        check(recv(pair[0], &c, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+        check(close(pair[0]) == 0 && close(pair[1]) == 0);
+    }
+}
+
 static int put_pieces(void *arg)
 {
     int fd = *(int *)arg;
@@ -424,6 +444,7 @@ const struct behaviour behaviours_fd[] = {
     BEHAVIOUR(a_scope_ends_a_read_with_etimedout),
     BEHAVIOUR(closing_wakes_who_reads),
     BEHAVIOUR(shutdown_ends_a_read),
+    BEHAVIOUR(shutdown_ends_a_wait_for_a_datagram),
     BEHAVIOUR(waitall_waits_for_all),
     BEHAVIOUR(sigpipe_comes_as_it_would),
     BEHAVIOUR(a_part_leaves_the_error_to_the_next_call),
