@@ -171,6 +171,8 @@ static long take_now(struct tn__run_call *c, tn__run_set set)
             if (r < 0)
                 return r;
         } while (is_for_another(&info));
+    if (info.si_code == SI_TIMER)
+        tn__run_timer_taken(&info);
     if (c->a[1] && tn__run_copy((void *)c->a[1], &info, sizeof info) < 0)
         return -EFAULT;
     return info.si_signo;

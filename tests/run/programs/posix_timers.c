@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netdb.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -122,7 +123,9 @@ static int take_shots(const sigset_t *set, timer_t timer, int *ret_n)
     return shots;
 }
 
-/* Blocked here alone, a signal is pending once, and counts. */
+static sem_t is_asked, is_done;
+
+/* Blocked here alone, a signal is pending once, and counts; then by all. */
 static void *block_and_take(void *arg)
 {
     struct itimerspec often = {{0, 20000000}, {0, 20000000}}, off = {0};
@@ -147,9 +150,29 @@ static void *block_and_take(void *arg)
     take_shots(&set, timer, &n);
     printf("after the end one at most %d\n", n <= 1); /* none since 6.13 */
     CHECK(timer_settime(timer, 0, &often, NULL) == 0);
+    CHECK(sem_post(&is_asked) == 0 && sem_wait(&is_done) == 0);
+    nap_ms(100);
+    take_shots(&set, timer, &n);
+    printf("blocked by all: signals %d\n", n > 0);
     nap_ms(50);
     CHECK(timer_delete(timer) == 0);
     return arg;
+}
+
+static void test_blocked(void)
+{
+    pthread_t t;
+    sigset_t set;
+
+    CHECK(sem_init(&is_asked, 0, 0) == 0 && sem_init(&is_done, 0, 0) == 0);
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 3);
+    t = start(block_and_take, NULL);
+    CHECK(sem_wait(&is_asked) == 0);
+    CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    CHECK(sem_post(&is_done) == 0);
+    join(t);
+    CHECK(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
 }
 
 static long resident_kib(void)
@@ -578,7 +601,7 @@ int main(void)
     join(start(test_thread, NULL));
     test_thread_id();
     test_many_owners();
-    join(start(block_and_take, NULL));
+    test_blocked();
     test_many_timers();
     test_overrun();
     test_fast();
