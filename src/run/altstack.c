@@ -19,6 +19,8 @@ enum { LARGE = 16384 }; /* with room for three frames */
 bool tn__run_has_altstacks; /* somebody has had one */
 
 static bool has_large, has_handler; /* see tn__run_altstack_handler() */
+static bool is_shared; /* two threads have had the same: it is for what ends the
+                        * process, and nobody may wait there */
 
 static bool is_on(const stack_t *alt, const ucontext_t *uc)
 {
@@ -114,15 +116,35 @@ static void note(bool *has_one)
     bool had_both = has_large && has_handler;
 
     *has_one = true;
-    if (has_large && has_handler && !had_both)
-        tn__run_quantum_on_altstack();
+    if (has_large && has_handler && !had_both && !is_shared)
+        tn__run_quantum_on_altstack(true);
+}
+
+static void look_for_same(const struct tn__run_green *green)
+{
+    for (struct tn__list *n = tn__run.greens.next; n != &tn__run.greens;
+         n = n->next) {
+        const struct tn__run_green *other =
+            TN_CONTAINER(n, struct tn__run_green, all);
+
+        if (other != green && other->alt.ss_sp == green->alt.ss_sp)
+            is_shared = true;
+    }
+    if (is_shared)
+        tn__run_quantum_on_altstack(false);
+}
+
+bool tn__run_is_on_shared(const struct tn__run_green *green)
+{
+    return is_shared && stands_on(green);
 }
 
 void tn__run_altstack_handler(int sig)
 {
     static const tn__run_set at_once =
         1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGILL - 1) |
-        1ull << (SIGTRAP - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSYS - 1);
+        1ull << (SIGTRAP - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSYS - 1) |
+        1ull << (SIGABRT - 1);
 
     if (sig < 32 && !(at_once & tn__run_bit(sig))) /* or it is libc's own */
         note(&has_handler);
@@ -138,6 +160,8 @@ static long change(struct tn__run_green *green, stack_t alt)
     else if (alt.ss_size < 2048 && green != tn__run.main)
         return -ENOMEM;
     green->alt = alt;
+    if (alt.ss_size >= LARGE && !is_shared)
+        look_for_same(green);
     r = load(green); /* EINVAL and ENOMEM are the kernel's to find */
     if (r < 0)
         green->alt = before;

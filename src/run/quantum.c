@@ -179,9 +179,9 @@ static void load(unsigned long flags)
     TN_ASSERT(r == 0);
 }
 
-void tn__run_quantum_on_altstack(void)
+void tn__run_quantum_on_altstack(bool is_there)
 {
-    load(SA_ONSTACK);
+    load(is_there ? SA_ONSTACK : 0);
 }
 
 void tn__run_quantum_init(void)

@@ -441,8 +441,9 @@ void tn__run_poke(uint64_t fs_base);
 
 /* ---- quantum.c ---- */
 void tn__run_quantum_init(void);
-/* From now on its handler runs on the alternate stack, where there is one. */
-void tn__run_quantum_on_altstack(void);
+/* From now on its handler runs on the alternate stack, where there is one; or
+ * it does not. */
+void tn__run_quantum_on_altstack(bool is_there);
 /* Is this program counter in the text of the engine? */
 bool tn__run_is_ours(long pc);
 /* There is more than one green thread now. When is_ticking is not set. */

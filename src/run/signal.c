@@ -450,7 +450,7 @@ static void arrive(struct tn__run_green *green, const siginfo_t *info,
     if (tn__run_signal_due(green, 0)) {
         tn__run_altstack_load(green);
         deliver(green, sig, uc);
-    } else {
+    } else if (!tn__run_is_on_shared(green)) {
         tn__hub_yield(&tn__run_hub);
     }
     tn__run_go_back(green, uc);
@@ -558,7 +558,8 @@ void tn__run_leave_slow(void *vectors)
             tn__run_signals_drain();
             /* They may be for another, who must run: this one may compute and
              * never give way again. */
-            tn__hub_yield(&tn__run_hub);
+            if (!tn__run_is_on_shared(green))
+                tn__hub_yield(&tn__run_hub);
         }
         tn__run_altstack_load(green);
         if (tn__run_signal_due(green, 0)) {

@@ -113,6 +113,8 @@ tn__run_set tn__run_signals_recorded(void);
 /* altstack.c: did `green`, interrupted here, run on its alternate stack? */
 bool tn__run_was_on_altstack(const struct tn__run_green *green,
                              const ucontext_t *uc);
+/* Does `green` run on one that others have, too? */
+bool tn__run_is_on_shared(const struct tn__run_green *green);
 /* The program handles this signal on alternate stacks. */
 void tn__run_altstack_handler(int sig);
 /* Somebody has had one. hub/carry.h knows it, too. */

@@ -399,6 +399,46 @@ static void test_faults(void)
     munmap(own, 65536);
 }
 
+/* ---- threads with one and the same alternate stack, for their end ---- */
+
+static void *compute_with(void *arg)
+{
+    stack_t alt = {.ss_sp = arg, .ss_size = 65536};
+    struct timespec t;
+    unsigned long a = 1, b = 1;
+    time_t end;
+
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    for (end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + 50;
+         t.tv_sec * 1000 + t.tv_nsec / 1000000 < end;
+         clock_gettime(CLOCK_MONOTONIC, &t))
+        for (int i = 0; i < 1000; i++) {
+            a = a * 6364136223846793005ul + 1;
+            b = b * 6364136223846793005ul + 1;
+        }
+    alt.ss_flags = SS_DISABLE;
+    CHECK(sigaltstack(&alt, NULL) == 0);
+    return (void *)(long)(a == b);
+}
+
+static void test_shared(void)
+{
+    struct sigaction a = {.sa_handler = wait_on_alt, .sa_flags = SA_ONSTACK};
+    char *own = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_t t[4];
+    int n = 0;
+
+    CHECK(sigaction(SIGUSR2, &a, NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        t[i] = start(compute_with, own);
+    for (int i = 0; i < 4; i++)
+        n += join(t[i]) != NULL;
+    printf("with one alternate stack: %d computed\n", n);
+    munmap(own, 65536);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -410,5 +450,6 @@ int main(void)
     test_moves();
     test_many();
     test_faults();
+    test_shared();
     return 0;
 }
