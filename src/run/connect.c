@@ -119,16 +119,30 @@ static long knock_again(struct tn__run_call *c, tn_time deadline)
     return r;
 }
 
+/* After a shutdown() the socket is as new. */
+static long verdict_of_shut(int fd)
+{
+    int error = 0;
+    unsigned len = sizeof error;
+
+    tn__sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    return error ? -error : -ECONNRESET;
+}
+
 /* The call is made again for its verdict, for by that the socket becomes a
  * connected one, or one that can be tried anew. */
-static long await_verdict(struct tn__run_call *c, tn_time deadline)
+static long await_verdict(struct tn__run_call *c, const struct tn__run_fd *f,
+                          tn_time deadline)
 {
+    uint8_t n_shut = f->n_shut;
     long r;
 
     do {
         r = tn__run_wait_fd((int)c->a[0], POLLOUT, deadline, "connect");
         if (r <= 0)
             return r < 0 ? r : -EINPROGRESS;
+        if (f->n_shut != n_shut)
+            return verdict_of_shut((int)c->a[0]);
         r = without_waiting(c, (int)c->a[0]);
     } while (r == -EINPROGRESS || r == -EALREADY);
     return r == -EISCONN ? 0 : r; /* another thread has heard it */
@@ -148,7 +162,18 @@ long tn__run_connect(struct tn__run_call *c)
     r = without_waiting(c, (int)c->a[0]);
     if (r == -EAGAIN)
         r = knock_again(c, deadline);
-    return r == -EINPROGRESS || r == -EALREADY ? await_verdict(c, deadline) : r;
+    return r == -EINPROGRESS || r == -EALREADY ? await_verdict(c, f, deadline)
+                                               : r;
+}
+
+/* Who waits in connect() must not begin anew. */
+long tn__run_shutdown(struct tn__run_call *c)
+{
+    struct tn__run_fd *f = tn__run_fd_get((int)c->a[0]);
+
+    if (f)
+        f->n_shut++;
+    return tn__run_kernel(c);
 }
 
 /* ---- sendfile ---- */

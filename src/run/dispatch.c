@@ -181,6 +181,7 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_ioctl] = {tn__run_ioctl, 0},
     [SYS_flock] = {tn__run_flock, 0},
     [SYS_connect] = {tn__run_connect, 0},
+    [SYS_shutdown] = {tn__run_shutdown, 0},
     [SYS_accept] = {tn__run_accept, 0},
     [SYS_accept4] = {tn__run_accept4, 0},
     [SYS_sendto] = {tn__run_sendto, 0},

@@ -240,5 +240,5 @@ long tn__run_signalfd(struct tn__run_call *c)
     if (c->a[2] == sizeof set &&
         tn__run_copy(&set, (const void *)c->a[1], sizeof set) == 0)
         tn__run.by_signalfd |= set;
-    return tn__run_new(c);
+    return (int)c->a[0] < 0 ? tn__run_new(c) : tn__run_kernel(c);
 }

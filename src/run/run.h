@@ -361,7 +361,8 @@ tn__run_fn tn__run_epoll_wait, tn__run_epoll_pwait2;
 tn__run_fn tn__run_read, tn__run_write, tn__run_readv, tn__run_writev;
 tn__run_fn tn__run_recvfrom, tn__run_sendto, tn__run_recvmsg, tn__run_sendmsg;
 tn__run_fn tn__run_recvmmsg, tn__run_sendmmsg, tn__run_accept4;
-tn__run_fn tn__run_accept, tn__run_connect, tn__run_sendfile, tn__run_flock;
+tn__run_fn tn__run_accept, tn__run_connect, tn__run_shutdown;
+tn__run_fn tn__run_sendfile, tn__run_flock;
 tn__run_fn tn__run_preadv2, tn__run_pwritev2;
 /* disk.c, aio.c, credentials.c */
 tn__run_fn tn__run_file_io, tn__run_file_sync, tn__run_lseek, tn__run_msync;
@@ -522,6 +523,7 @@ struct tn__run_fd {
     uint32_t n_seeking;    /* helpers that use its position: disk.c */
     uint8_t device;        /* device.c's */
     uint8_t events;        /* disk.c's, if is_file */
+    uint8_t n_shut;        /* calls of shutdown() */
 };
 int tn__run_fds_init(void);
 /* The entry of `fd`, with its kind found out. NULL: not a descriptor of the

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -589,6 +590,35 @@ static void test_without_memory(void)
     printf("without memory: status %#x\n", status);
 }
 
+/* ---- another mask for a descriptor from which somebody reads ---- */
+
+static void *read_signal(void *arg)
+{
+    struct signalfd_siginfo info;
+    ssize_t n = read((int)(intptr_t)arg, &info, sizeof info);
+
+    return (void *)(intptr_t)(n < 0 ? -errno : (int)info.ssi_signo);
+}
+
+static void test_changed_descriptor(void)
+{
+    sigset_t hup = only(SIGHUP), winch = only(SIGWINCH), both = hup;
+    pthread_t t;
+    int fd;
+
+    sigaddset(&both, SIGWINCH);
+    pthread_sigmask(SIG_BLOCK, &both, NULL);
+    fd = signalfd(-1, &hup, 0);
+    t = start(read_signal, (void *)(intptr_t)fd);
+    nap_ms(20);
+    CHECK(signalfd(fd, &winch, 0) == fd);
+    CHECK(kill(getpid(), SIGWINCH) == 0);
+    printf("read by its new mask: %d\n",
+           (int)(intptr_t)join(t) == SIGWINCH);
+    close(fd);
+    pthread_sigmask(SIG_UNBLOCK, &both, NULL);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3)
@@ -606,5 +636,6 @@ int main(int argc, char **argv)
     test_slow_handler();
     test_raise_and_timer();
     test_without_memory();
+    test_changed_descriptor();
     return 0;
 }

@@ -58,6 +58,35 @@ static void *accept_it(void *arg)
     return (void *)(long)fd;
 }
 
+static void *connect_in_vain(void *arg)
+{
+    return (void *)(long)(connect_to_it((int)(long)arg) < 0 ? errno : 0);
+}
+
+/* So one gives up a connect() of another thread. */
+static void test_connect_is_given_up(void)
+{
+    enum { BACKLOG = 3 };
+    int listener = bound_socket(SOCK_STREAM), fd, full[BACKLOG];
+    pthread_t t;
+
+    CHECK(listen(listener, 0) == 0);
+    for (int i = 0; i < BACKLOG; i++) {
+        full[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect_to_it(full[i]);
+    }
+    nap_ms(20);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    t = start(connect_in_vain, (void *)(long)fd);
+    nap_ms(50);
+    say("shutdown", shutdown(fd, SHUT_RDWR));
+    printf("connect: %s\n", strerrorname_np((int)(long)join(t)));
+    for (int i = 0; i < BACKLOG; i++)
+        close(full[i]);
+    close(fd);
+    close(listener);
+}
+
 static void test_connect(void)
 {
     int listener = bound_socket(SOCK_STREAM), fd;
@@ -330,6 +359,7 @@ int main(void)
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &each, NULL); /* what waits gives EINTR */
     test_connect();
+    test_connect_is_given_up();
     test_accept();
     test_urgent();
     test_fast_open();
