@@ -279,7 +279,7 @@ static void test_clear_handlers(void)
     printf("without handlers: bad %d\n", status_of(pid));
     pid = (pid_t)syscall(SYS_clone3, args, sizeof args);
     if (pid == 0) {
-        raise(SIGUSR1);
+        kill(getpid(), SIGUSR1); /* musl's raise() takes us for our parent */
         _exit(0);
     }
     printf("killed by SIGUSR1 %d\n", status_of(pid) == -SIGUSR1);
