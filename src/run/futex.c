@@ -2,8 +2,13 @@
 /* run/futex.c - the futex, for green threads.
  *
  * Waiters are on their own stacks and hang in a table by address: those of a
- * real-time policy by priority, as in Linux, the others in order of arrival. A
- * word that other processes share can be woken by them too, so a wake of a
+ * real-time policy by priority, as in Linux, the others in order of arrival.
+ * Who has timed out and waits again on the same word has not lost its turn:
+ * timers are looked at when a quantum is over, so those who wait for 5 ms at a
+ * time, as Python's threads do for its lock, all time out at once, and would
+ * get in line again always in the same order, one of them for ever last.
+ *
+ * A word that other processes share can be woken by them too, so a wake of a
  * shared futex goes to the kernel as well, and a wait on one is the kernel's
  * (shared.c). libc waits for the end of a thread on a shared futex whose value
  * is the thread's number: these are ours.
@@ -41,15 +46,25 @@ static int rank_of(const struct tn__run_waiter *w)
     return TN_CONTAINER(w->g, struct tn__run_green, g)->rank;
 }
 
+static bool is_before(const struct tn__run_waiter *w,
+                      const struct tn__list *link)
+{
+    const struct tn__run_waiter *other =
+        TN_CONTAINER(link, struct tn__run_waiter, link);
+    int rank = rank_of(w), its = rank_of(other);
+
+    return rank > its || (rank == its && w->turn < other->turn);
+}
+
 void tn__run_futex_insert(struct tn__run_waiter *w)
 {
+    static uint64_t last_turn;
     struct tn__list *b = tn__run_futex_bucket(w->word), *at = b;
-    int rank = rank_of(w);
 
-    if (TN_UNLIKELY(rank > 0))
-        for (at = b->next; at != b; at = at->next)
-            if (rank_of(TN_CONTAINER(at, struct tn__run_waiter, link)) < rank)
-                break;
+    if (TN_LIKELY(w->turn == 0))
+        w->turn = ++last_turn;
+    while (at->prev != b && is_before(w, at->prev))
+        at = at->prev;
     tn__list_insert(at, &w->link);
 }
 
@@ -111,6 +126,7 @@ static int move(const uint32_t *from, uint32_t *to, int n_max)
             continue;
         tn__list_remove(&w->link);
         w->word = to;
+        w->turn = 0;
         tn__list_insert(&moved, &w->link);
         n_moved++;
     }
@@ -194,6 +210,25 @@ static long ask_kernel(const struct tn__run_call *c)
     return tn__raw4(SYS_futex, c->a[0], FUTEX_WAIT, c->a[2], (long)&zero);
 }
 
+static long wait_in_turn(struct tn__run_waiter *w, uint32_t value,
+                         struct tn__run_call *c)
+{
+    struct tn__run_green *green = tn__run_self();
+    long r;
+
+    if (green->late_word == w->word)
+        w->turn = green->late_turn;
+    green->late_word = NULL;
+    tn__run_futex_insert(w);
+    r = tn__run_futex_park(w, value, false, c);
+    tn__list_remove(&w->link);
+    if (r == -ETIMEDOUT) {
+        green->late_word = w->word;
+        green->late_turn = w->turn;
+    }
+    return r;
+}
+
 static long wait_for(struct tn__run_call *c, uint32_t bitset)
 {
     uint32_t *word = (uint32_t *)c->a[0], value = (uint32_t)c->a[2];
@@ -214,10 +249,7 @@ static long wait_for(struct tn__run_call *c, uint32_t bitset)
         return r;
     if ((uint32_t)r != value)
         return -EAGAIN;
-    tn__run_futex_insert(&w);
-    r = tn__run_futex_park(&w, value, false, c);
-    tn__list_remove(&w.link);
-    return r;
+    return wait_in_turn(&w, value, c);
 }
 
 /* FUTEX_WAIT has a relative timeout, the others an absolute one. */

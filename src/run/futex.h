@@ -17,6 +17,7 @@ struct tn__run_waiter {
     struct tn_greenlet *g;
     uint32_t *word;
     uint32_t bitset;
+    uint64_t turn;   /* in which order they are woken; 0: behind all */
     uint32_t *lock;  /* FUTEX_WAIT_REQUEUE_PI: where it will be moved; or
                       * NULL */
     struct tn__list all_locks; /* of is_lock: lock.c's */

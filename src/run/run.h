@@ -110,6 +110,9 @@ struct tn__run_green {
     ucontext_t *interrupted;  /* the frame that it is about to go back by, to
                                * any instruction of the program; or NULL */
     struct tn__list signals;  /* of struct tn__run_signal, oldest first */
+    const uint32_t *late_word; /* its last wait for a futex, which was here, has
+                               * timed out; or NULL */
+    uint64_t late_turn;       /* and this was its turn */
     uint32_t *clear_tid;      /* set to 0 and woken at its end; or NULL */
     void *robust;             /* its robust list's head; or NULL */
     stack_t alt;              /* its alternate signal stack */

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
@@ -320,6 +321,98 @@ static void masks(void)
     join(computing);
 }
 
+/* ---- a lock that is asked for ---- */
+
+/* As Python has one: who wants it waits for a millisecond at a time, and then
+ * asks for it; who has it computes until asked, and lets others have it. */
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t is_free, is_taken;
+    bool is_held;
+    atomic_int is_asked;
+    const void *holder;
+    unsigned turns;
+} asked = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+          .is_free = PTHREAD_COND_INITIALIZER,
+          .is_taken = PTHREAD_COND_INITIALIZER};
+
+static void wait_or_ask(void)
+{
+    unsigned before = asked.turns;
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    if (pthread_cond_timedwait(&asked.is_free, &asked.mutex, &until) != 0 &&
+        asked.is_held && asked.turns == before)
+        asked.is_asked = 1;
+}
+
+/* Returns how many others had it meanwhile; less than `most`. */
+static unsigned take(const void *me, unsigned most)
+{
+    unsigned before, n;
+
+    pthread_mutex_lock(&asked.mutex);
+    before = asked.turns;
+    while (asked.is_held) {
+        CHECK(asked.turns - before < most);
+        wait_or_ask();
+    }
+    n = asked.turns++ - before;
+    asked.is_held = true;
+    asked.is_asked = 0;
+    asked.holder = me;
+    pthread_cond_signal(&asked.is_taken);
+    pthread_mutex_unlock(&asked.mutex);
+    return n;
+}
+
+static void give(const void *me)
+{
+    pthread_mutex_lock(&asked.mutex);
+    asked.is_held = false;
+    pthread_cond_signal(&asked.is_free);
+    while (asked.is_asked && asked.holder == me)
+        pthread_cond_wait(&asked.is_taken, &asked.mutex);
+    pthread_mutex_unlock(&asked.mutex);
+}
+
+static void *compute_until_asked(void *arg)
+{
+    while (!is_over) {
+        take(&arg, UINT_MAX);
+        while (!asked.is_asked && !is_over)
+            ;
+        if (is_over)
+            asked.is_asked = 0;
+        give(&arg);
+    }
+    return NULL;
+}
+
+static void turns(void)
+{
+    enum { MOST = 100 }; /* for ever, if those two take turns without main */
+    pthread_t t[2];
+    unsigned n = 0;
+
+    for (int i = 0; i < 2; i++)
+        t[i] = start(compute_until_asked, NULL);
+    for (int i = 0; i < 10; i++) {
+        nap_ms(5);
+        n += take(&n, MOST);
+        asked.is_asked = 0;
+        give(&n);
+    }
+    is_over = 1;
+    for (int i = 0; i < 2; i++)
+        join(t[i]);
+    printf("a lock was had in turn %d\n", n < 10 * MOST);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -330,6 +423,8 @@ int main(int argc, char **argv)
                  {"registers", registers},     {"masks", masks},
                  {"small-stacks", small_stacks}};
 
+    if (argc > 1 && strcmp(argv[1], "turns") == 0)
+        turns(); /* alone: libc's condition variables do not do it */
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (argc > 1 && strcmp(argv[1], parts[i].name) != 0)
             continue;
