@@ -333,11 +333,28 @@ static void say_status(const char *what, pid_t pid)
                WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
+/* Until a child that has told us so has gone to sleep. */
+static void await_sleep(int told, pid_t pid)
+{
+    char path[64], state = 0, c;
+    FILE *f;
+
+    CHECK(read(told, &c, 1) == 1);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    for (int i = 0; i < 1000 && state != 'S'; i++) {
+        nap_ms(5);
+        CHECK((f = fopen(path, "re")) != NULL);
+        CHECK(fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
+        fclose(f);
+    }
+}
+
 /* A stop ends a wait for it, whatever its options say. */
 static void *trace(void *arg)
 {
     siginfo_t info = {0};
     pid_t pid = fork();
+    int told[2];
 
     if (pid == 0) {
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -348,10 +365,16 @@ static void *trace(void *arg)
     say_status("it asks to be traced", pid);
     ptrace(PTRACE_CONT, pid, NULL, NULL);
     say_status("and goes on", pid);
+    CHECK(pipe(told) == 0);
     pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        CHECK(write(told[1], "x", 1) == 1);
         for (;;)
             pause();
+    }
+    await_sleep(told[0], pid);
+    close(told[0]);
+    close(told[1]);
     if (ptrace(PTRACE_ATTACH, pid, NULL, NULL) < 0) {
         printf("attach: %s\n", strerrorname_np(errno));
     } else {
