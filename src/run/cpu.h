@@ -10,7 +10,7 @@
 
 #include "run/run.h"
 
-/* Signals that came while the engine was at work: see signal.c. */
+/* Signals that came while the engine was at work: see record.c. */
 struct tn__run_ring {
     siginfo_t info[TN__RUN_RING];
     uint32_t in;  /* atomic: written by handlers */

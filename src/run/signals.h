@@ -55,6 +55,11 @@ void tn__run_go_back(struct tn__run_green *green, ucontext_t *uc);
 bool tn__run_on_signal(int sig, siginfo_t *info, void *context);
 void tn__run_signals_init(void);
 void tn__run_signals_in_child(void);
+/* record.c: this one came while the engine was at work. In a handler. */
+void tn__run_signal_record(const siginfo_t *info, ucontext_t *uc);
+void tn__run_records_in_child(void);
+/* Those that nobody has looked at yet. */
+tn__run_set tn__run_signals_recorded(void);
 /* Hand what was recorded to green threads. In the engine. */
 void tn__run_signals_drain(void);
 /* Put it on the list that it is for, or do at once what its default says. In
@@ -108,8 +113,6 @@ void tn__run_signal_claim(struct tn__run_green *green, int sig);
 bool tn__run_signal_take(struct tn__run_green *green, tn__run_set set,
                          siginfo_t *ret_info);
 void tn__run_signals_drop(struct tn__run_green *green);
-/* Bits of signals that were recorded for the process. */
-tn__run_set tn__run_signals_recorded(void);
 /* altstack.c: did `green`, interrupted here, run on its alternate stack? */
 bool tn__run_was_on_altstack(const struct tn__run_green *green,
                              const ucontext_t *uc);
