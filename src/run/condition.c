@@ -11,9 +11,9 @@
  * unlocked by libc. The variable is libc's too: what is initialised statically
  * or by pthread_cond_init(), and destroyed by libc. Only the first word is
  * ours, which libc's init sets to 0 and its destroy does not look at. Its
- * attributes are where glibc 2.25 to 2.42 has them, bits of the word at 36;
- * whether that is so is tried at start, and if not, libc's own functions are
- * called. So they are for variables that processes share.
+ * attributes are bits of a word, that at 36 from glibc 2.25 on and that at 28
+ * from 2.41 on; which it is is tried at start, and if neither, libc's own
+ * functions are called. So they are for variables that processes share.
  *
  * Every wait and every signal gives the word a number that no variable has had
  * before. So a thread that is about to wait, and finds the memory freed and in
@@ -23,13 +23,10 @@
 #include <dlfcn.h>
 #include <linux/futex.h>
 
-enum {
-    FLAGS_AT = 9, /* the index of the word with libc's flags */
-    IS_SHARED = 1,
-    IS_MONOTONIC = 2
-};
+enum { IS_SHARED = 1, IS_MONOTONIC = 2 };
 
-static bool is_ours; /* libc's variables are as we know them */
+static bool is_ours;     /* libc's variables are as we know them */
+static uint8_t flags_at; /* the index of the word with libc's flags */
 static uint32_t last_number;
 
 static inline uint32_t *word_of(pthread_cond_t *cond)
@@ -40,7 +37,7 @@ static inline uint32_t *word_of(pthread_cond_t *cond)
 static inline bool is_libcs(pthread_cond_t *cond)
 {
     return TN_UNLIKELY(!is_ours ||
-                       (word_of(cond)[FLAGS_AT] & IS_SHARED));
+                       (word_of(cond)[flags_at] & IS_SHARED));
 }
 
 /* One instruction, also without a lock: then it is whole as far as the only
@@ -164,7 +161,7 @@ TN__RUN_EXPORT int pthread_cond_timedwait(pthread_cond_t *cond,
                                           pthread_mutex_t *mutex,
                                           const struct timespec *until)
 {
-    bool is_monotonic = word_of(cond)[FLAGS_AT] & IS_MONOTONIC;
+    bool is_monotonic = word_of(cond)[flags_at] & IS_MONOTONIC;
 
     if (is_libcs(cond))
         return tn__run_next.cond_timedwait(cond, mutex, until);
@@ -197,9 +194,9 @@ struct maker {
     int (*set_shared)(pthread_condattr_t *attr, int shared);
 };
 
-/* A variable with this attribute has this bit set, and nothing else. */
+/* A variable with this attribute has this bit set there, and nothing else. */
 static bool has_only(const struct maker *m, clockid_t clock, int shared,
-                     uint32_t bits)
+                     size_t at, uint32_t bits)
 {
     pthread_condattr_t attr;
     pthread_cond_t cond;
@@ -209,25 +206,35 @@ static bool has_only(const struct maker *m, clockid_t clock, int shared,
         m->set_shared(&attr, shared) != 0 || m->init(&cond, &attr) != 0)
         return false;
     for (size_t i = 0; i < sizeof cond / sizeof *words; i++)
-        if (words[i] != (i == FLAGS_AT ? bits : 0))
+        if (words[i] != (i == at ? bits : 0))
             return false;
     return true;
 }
 
+static bool has_flags_at(const struct maker *m, size_t at)
+{
+    return has_only(m, CLOCK_REALTIME, PTHREAD_PROCESS_PRIVATE, at, 0) &&
+           has_only(m, CLOCK_MONOTONIC, PTHREAD_PROCESS_PRIVATE, at,
+                    IS_MONOTONIC) &&
+           has_only(m, CLOCK_REALTIME, PTHREAD_PROCESS_SHARED, at, IS_SHARED);
+}
+
 void tn__run_conditions_init(void)
 {
+    static const uint8_t places[] = {9, 7};
     struct maker m;
 
     *(void **)&m.init = dlsym(RTLD_NEXT, "pthread_cond_init");
     *(void **)&m.attr_init = dlsym(RTLD_NEXT, "pthread_condattr_init");
     *(void **)&m.set_clock = dlsym(RTLD_NEXT, "pthread_condattr_setclock");
     *(void **)&m.set_shared = dlsym(RTLD_NEXT, "pthread_condattr_setpshared");
-    is_ours = (tn__run.ways & TN__RUN_WAY_SYMBOLS) && m.init &&
-              m.attr_init && m.set_clock && m.set_shared &&
-              has_only(&m, CLOCK_REALTIME, PTHREAD_PROCESS_PRIVATE, 0) &&
-              has_only(&m, CLOCK_MONOTONIC, PTHREAD_PROCESS_PRIVATE,
-                       IS_MONOTONIC) &&
-              has_only(&m, CLOCK_REALTIME, PTHREAD_PROCESS_SHARED, IS_SHARED);
+    if (!(tn__run.ways & TN__RUN_WAY_SYMBOLS) || !m.init || !m.attr_init ||
+        !m.set_clock || !m.set_shared)
+        return;
+    for (size_t i = 0; i < sizeof places && !is_ours; i++) {
+        flags_at = places[i];
+        is_ours = has_flags_at(&m, flags_at);
+    }
 }
 
 /* What has a number of ours libc could not make sense of. */
