@@ -201,6 +201,7 @@ static void test_in_processes(int protocol)
 
 static uint32_t word, second, third;
 static volatile pid_t owner;
+static volatile int may_give;
 
 static long futex(uint32_t *at, int op, uint32_t value, void *timeout,
                   uint32_t *at2, uint32_t value3)
@@ -215,7 +216,9 @@ static void *own_for_a_while(void *arg)
 
     CHECK(r == 0);
     owner = (pid_t)syscall(SYS_gettid);
-    nap_ms(40);
+    while (!may_give)
+        nap_ms(1);
+    nap_ms(20); /* main waits for it now */
     if (!arg)
         CHECK(futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0) == 0);
     return NULL;
@@ -237,13 +240,17 @@ static void test_owner(void *is_dying)
 {
     struct timespec t = after_ms(CLOCK_REALTIME, 5);
     struct timespec mono = after_ms(CLOCK_MONOTONIC, 5);
-    pthread_t a = start(own_for_a_while, is_dying);
+    pthread_t a;
 
-    nap_ms(10);
+    owner = may_give = 0;
+    a = start(own_for_a_while, is_dying);
+    while (!owner)
+        nap_ms(1);
     show("try", futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0));
     show("unlock", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
     show("timed", futex(&word, FUTEX_LOCK_PI, 0, &t, NULL, 0));
     show("timed 2", futex(&word, 13, 0, &mono, NULL, 0));
+    may_give = 1;
     show("lock", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
     show("lock again", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
     join(a);
