@@ -282,6 +282,7 @@ static void *test_thread(void *arg)
         CHECK(timer_delete(timer[i]) == 0);
     printf("deleted twice: %d", timer_delete(timer[0]));
     printf(" %s\n", strerrorname_np(errno));
+    nap_ms(20); /* what was on its way to call() is through */
     return arg;
 }
 
