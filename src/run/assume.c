@@ -75,7 +75,7 @@ static const char *find_fault(void)
 {
     if (!(getauxval(AT_HWCAP2) & HAS_FSGSBASE))
         return "this machine does not let programs set the FS base (FSGSBASE)";
-    if (!tn__run_trap_is_there())
+    if (!tn__run_trap_disarm())
         return "Syscall User Dispatch is forbidden here, by a sandbox";
     if (!is_thread_pointer_known())
         return "this libc keeps its thread pointer in an unknown way";

@@ -16,12 +16,6 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 
-#ifndef PR_SET_SYSCALL_USER_DISPATCH
-# define PR_SET_SYSCALL_USER_DISPATCH 59
-#endif
-
-enum { SYSCALL_BYTES = 2 };
-
 /* The kernel would take it. */
 static bool is_program(long address)
 {
@@ -63,7 +57,7 @@ static bool give_back(struct tn__run_green *self)
     tn__run_altstack_load(self);
     tn__run_fds_drop();
     tn__run_go_native();
-    tn__raw(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0, 0);
+    tn__run_trap_disarm();
     return true;
 }
 
@@ -72,7 +66,7 @@ static long make_native(struct tn__run_call *c, tn__run_set mask)
 {
     if (c->uc) {
         *(tn__run_set *)(void *)&c->uc->uc_sigmask = mask;
-        c->uc->uc_mcontext.gregs[REG_RIP] -= SYSCALL_BYTES;
+        c->uc->uc_mcontext.gregs[REG_RIP] -= TN__RUN_SYSCALL_BYTES;
         return c->nr;
     }
     tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof mask);

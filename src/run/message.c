@@ -5,6 +5,7 @@
  * gives all that is asked for. */
 #include "run/io.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -204,12 +205,11 @@ long tn__run_sendmsg(struct tn__run_call *c)
 static long receive_each(struct tn__run_call *c, bool is_enough,
                          tn_time deadline)
 {
-    enum { IN = 1, SHUT = 0x2000 }; /* POLLIN, POLLRDHUP */
     const long size = (long)sizeof(struct mmsghdr);
     long total = 0, r = 0;
 
     while (total < c->a[2]) {
-        bool is_shut = r > 0 && (r & SHUT);
+        bool is_shut = r > 0 && (r & POLLRDHUP);
 
         r = tn__raw(c->nr, c->a[0], c->a[1] + total * size, c->a[2] - total,
                     c->a[3] | MSG_DONTWAIT, 0, 0);
@@ -223,7 +223,8 @@ static long receive_each(struct tn__run_call *c, bool is_enough,
             return total ? total : r;
         if (is_shut) /* who would wait gets empty ones */
             return total ? total : tn__run_offload(c);
-        r = tn__run_wait_fd((int)c->a[0], IN | SHUT, deadline, "recvmmsg");
+        r = tn__run_wait_fd((int)c->a[0], POLLIN | POLLRDHUP, deadline,
+                            "recvmmsg");
         if (r <= 0)
             return total ? total : r < 0 ? r : -EAGAIN;
     }

@@ -35,8 +35,7 @@
 
 enum {
     SITES = 4096, PROBES = 8, HOT = 4, /* traps, until a site is patched */
-    TEXTS = 64, PAGE = 4096, BEFORE = 64, SYSCALL_BYTES = 2,
-    RED_ZONE = 128
+    TEXTS = 64, PAGE = 4096, BEFORE = 64, RED_ZONE = 128
 };
 
 enum { COUNTING, PATCHED, REFUSED };
@@ -277,7 +276,7 @@ void tn__run_patch_trapped(const struct tn__run_call *c)
     if (!is_on || needs_trap(c->nr, c->a))
         return;
     tn__run_begin();
-    count(site_of(c->pc - SYSCALL_BYTES));
+    count(site_of(c->pc - TN__RUN_SYSCALL_BYTES));
     tn__run_unlock();
 }
 

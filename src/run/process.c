@@ -93,7 +93,7 @@ static long trace_me(struct tn__run_call *c)
 
     if (r < 0)
         return r;
-    tn__raw(SYS_prctl, 59 /* PR_SET_SYSCALL_USER_DISPATCH */, 0, 0, 0, 0, 0);
+    tn__run_trap_disarm();
     if (c->uc)
         *(tn__run_set *)(void *)&c->uc->uc_sigmask = tn__run_self()->mask;
     tn__run_fds_drop();

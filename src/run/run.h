@@ -436,8 +436,12 @@ void tn__run_futex_in_child(void);
 
 #include "run/signals.h"
 
+/* The length of the instruction that makes a call. */
+enum { TN__RUN_SYSCALL_BYTES = 2 };
+
 /* trap.c */
-bool tn__run_trap_is_there(void);
+/* Turn it off. True, also where it is off, if the kernel has it. */
+bool tn__run_trap_disarm(void);
 void tn__run_trap_arm(void);
 bool tn__run_on_trap(int sig, siginfo_t *info, void *context);
 /* pthread_cancel() of the thread with this FS base. */

@@ -80,14 +80,14 @@ static void settle_again(ucontext_t *uc)
  * counter is within its cancellation point: at the system call that was stopped
  * and is to be made again. Its handler is shown that place; what it unwinds
  * from is the frame on the stack, which stays as it is. */
-enum { SIGCANCEL = 32, SYSCALL_BYTES = 2 };
+enum { SIGCANCEL = 32 };
 
 static void handle_cancel(void *fn, long stopped, siginfo_t *info,
                           const ucontext_t *uc)
 {
     ucontext_t shown = *uc;
 
-    shown.uc_mcontext.gregs[REG_RIP] = stopped - SYSCALL_BYTES;
+    shown.uc_mcontext.gregs[REG_RIP] = stopped - TN__RUN_SYSCALL_BYTES;
     ((void (*)(int, siginfo_t *, void *))fn)(SIGCANCEL, info, &shown);
 }
 
@@ -285,7 +285,8 @@ void tn__run_go_back(struct tn__run_green *green, ucontext_t *uc)
 
     do {
         if (!tn__run_is_ours(uc->uc_mcontext.gregs[REG_RIP]))
-            green->stopped = uc->uc_mcontext.gregs[REG_RIP] + SYSCALL_BYTES;
+            green->stopped =
+                uc->uc_mcontext.gregs[REG_RIP] + TN__RUN_SYSCALL_BYTES;
         green->interrupted = uc;
         tn__run_leave();
         tn__run_begin();

@@ -77,9 +77,8 @@ bool tn__run_on_trap(int sig, siginfo_t *info, void *context)
     return true;
 }
 
-bool tn__run_trap_is_there(void)
+bool tn__run_trap_disarm(void)
 {
-    /* Turning it off, where it is off, succeeds if the kernel has it. */
     return tn__raw(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0, 0) ==
            0;
 }

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* conditions - condition variables: every way to wait on one, with every kind
  * of mutex, and what ends a wait. */
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "posix.h"
 
 enum { THREADS = 30, ROUNDS = 300 };
 
@@ -19,17 +13,6 @@ struct place {
     pthread_cond_t cond;
     int n, n_waiting, n_cleaned, result;
 };
-
-static struct timespec after(clockid_t clock, long ms)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    t.tv_nsec += ms * 1000000;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
 
 static void rest(long ms)
 {
@@ -91,7 +74,7 @@ static void deadlines(void)
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, clocks[i]);
         pthread_cond_init(&cond, &attr);
-        until = after(clocks[i], 30);
+        until = after_ms(clocks[i], 30);
         r = pthread_cond_timedwait(&cond, &mutex, &until);
         printf("clock %d: %s, over %d", i, strerror(r),
                is_over(clocks[i], until));
@@ -103,7 +86,7 @@ static void deadlines(void)
         until = (struct timespec){-1, 0};
         r = pthread_cond_timedwait(&cond, &mutex, &until);
         printf("; %s", strerror(r));
-        until = after(clocks[!i], 30);
+        until = after_ms(clocks[!i], 30);
         r = pthread_cond_clockwait(&cond, &mutex, clocks[!i], &until);
         printf("; other clock %s, over %d", strerror(r),
                is_over(clocks[!i], until));
@@ -142,7 +125,7 @@ static void kinds(void)
         pthread_join(thread, NULL);
         printf("kind %d: signal %d, wait %d, left %d\n", i, r, p.result, p.n);
         if (types[i % 4] == PTHREAD_MUTEX_ERRORCHECK) {
-            struct timespec until = after(CLOCK_REALTIME, 10);
+            struct timespec until = after_ms(CLOCK_REALTIME, 10);
 
             printf("not locked: %s\n",
                    strerror(pthread_cond_timedwait(&p.cond, &p.mutex,
@@ -259,7 +242,7 @@ static void clean_up(void *arg)
 static void *be_cancelled(void *arg)
 {
     struct place *p = arg;
-    struct timespec until = after(CLOCK_REALTIME, 20000);
+    struct timespec until = after_ms(CLOCK_REALTIME, 20000);
 
     pthread_mutex_lock(&p->mutex);
     pthread_cleanup_push(clean_up, p);
