@@ -198,7 +198,7 @@ static int make_hub_greenlet(struct tn_hub *h)
     g->stack = stack;
     g->alert = TN__ALERT_HUB;
 #ifdef TN_TSAN
-    stack->tsan_fiber = __tsan_create_fiber(0);
+    stack->tsan_fiber = tn__tsan_create();
     g->tsan_fiber = stack->tsan_fiber;
 #endif
     g->sp = tn__arch_prepare(stack->low, stack, tn__hub_main, h);

@@ -347,7 +347,7 @@ static inline int make(struct tn_hub *h, int size_class, tn_greenlet_fn fn,
 #endif
 #ifdef TN_TSAN
     if (!stack->tsan_fiber)
-        stack->tsan_fiber = __tsan_create_fiber(0);
+        stack->tsan_fiber = tn__tsan_create();
     g->tsan_fiber = stack->tsan_fiber;
 #endif
     if (TN_UNLIKELY(!stack->is_warm)) {

@@ -5,9 +5,12 @@
 #define TN_HUB_SWITCH_H
 
 #include <errno.h>
+#include <signal.h>
+#include <time.h>
 
 #include "arch/arch.h"
 #include "base/assert.h"
+#include "base/own.h"
 #include "hub/carry.h"
 #include "hub/hub.h"
 
@@ -43,7 +46,35 @@ static inline void tn__asan_enter(struct tn_hub *h, struct tn_greenlet *self)
 #endif
 
 #ifdef TN_TSAN
-# define tn__tsan_leave(to) __tsan_switch_to_fiber((to)->tsan_fiber, 0)
+/* ThreadSanitizer keeps a signal that comes upon code in no call for the next
+ * call of the same fiber, which may be never: so there is one before each
+ * switch, and from there on none comes until the fiber is another. */
+static inline void tn__tsan_leave(struct tn_greenlet *to)
+{
+    sigset_t all, mask;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &mask);
+    __tsan_switch_to_fiber(to->tsan_fiber, 0);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+/* Where a fiber keeps them is made in its first blocking call, and one that
+ * comes meanwhile may be lost: so that call is made here, where none comes. */
+static inline void *tn__tsan_create(void)
+{
+    void *self = __tsan_get_current_fiber(), *fiber;
+    sigset_t all, mask;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &mask);
+    fiber = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(fiber, 0);
+    TN_OWN(nanosleep(&(const struct timespec){0, 0}, NULL));
+    __tsan_switch_to_fiber(self, 0);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    return fiber;
+}
 #else
 # define tn__tsan_leave(to) ((void)0)
 #endif

@@ -127,6 +127,46 @@ static void main_that_waits_for_a_signal_is_no_deadlock(void)
     assert_result(tn_sleep(TN_FOREVER), -EDEADLK);
 }
 
+static pthread_t main_thread;
+static bool was_sent; /* atomic */
+
+static void *send_to_main(void *arg)
+{
+    (void)arg;
+    assert_result(pthread_kill(main_thread, SIGUSR1), 0);
+    __atomic_store_n(&was_sent, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static int compute_until_it_came(void *arg)
+{
+    pthread_t thread;
+
+    assert_result(pthread_create(&thread, NULL, send_to_main, NULL), 0);
+    while (!__atomic_load_n(&was_sent, __ATOMIC_ACQUIRE))
+        ;
+    for (volatile int i = 0; i < 100000; i++)
+        ;
+    assert_result(sleep_for_ever(arg), -ECANCELED);
+    return pthread_join(thread, NULL);
+}
+
+/* It comes upon a greenlet that is in no call: ThreadSanitizer keeps it there
+ * until the next one, and the hub, which is about to wait, is another. */
+static void a_signal_that_comes_while_a_greenlet_computes_is_handled(void)
+{
+    tn_greenlet *g;
+    tn_signal *s;
+
+    main_thread = pthread_self();
+    __atomic_store_n(&was_sent, false, __ATOMIC_RELAXED);
+    g = spawn(compute_until_it_came, NULL);
+    assert_result(tn_signal_new(SIGUSR1, tell_main, &g, &s), 0);
+    assert_result(join(g), 0);
+    assert_int_equal(told, SIGUSR1);
+    assert_result(tn_signal_free(s), 0);
+}
+
 /* ---- what the signal did before ---- */
 
 static int n_old;
@@ -427,6 +467,7 @@ TEST_MAIN(TEST(a_handler_runs_each_time_and_stays_installed),
           TEST(a_handler_may_wait), TEST(a_handler_does_not_keep_the_hub),
           TEST(the_error_of_a_handler_is_reported),
           TEST(main_that_waits_for_a_signal_is_no_deadlock),
+          TEST(a_signal_that_comes_while_a_greenlet_computes_is_handled),
           TEST(the_old_disposition_comes_back_with_the_last),
           TEST(a_handler_put_over_ours_stays),
           TEST(no_handler_begins_after_the_free),
