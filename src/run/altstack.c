@@ -14,6 +14,8 @@
  * threads so is any, for its owner may go on elsewhere. */
 #include "run/run.h"
 
+#define AUTODISARM (1u << 31) /* Linux's SS_AUTODISARM, which glibc lacks */
+
 enum { LARGE = 16384 }; /* with room for three frames */
 
 bool tn__run_has_altstacks; /* somebody has had one */
@@ -152,17 +154,20 @@ void tn__run_altstack_handler(int sig)
 
 static long change(struct tn__run_green *green, stack_t alt)
 {
+    const int mode = alt.ss_flags & (int)~AUTODISARM;
     stack_t before = green->alt;
     long r;
 
-    if (alt.ss_flags & SS_DISABLE)
+    if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
+        return -EINVAL;
+    if (mode == SS_DISABLE)
         alt = (stack_t){.ss_flags = SS_DISABLE};
     else if (alt.ss_size < 2048 && green != tn__run.main)
         return -ENOMEM;
     green->alt = alt;
     if (alt.ss_size >= LARGE && !is_shared)
         look_for_same(green);
-    r = load(green); /* EINVAL and ENOMEM are the kernel's to find */
+    r = load(green); /* ENOMEM is the kernel's to find */
     if (r < 0)
         green->alt = before;
     else if (alt.ss_size >= LARGE)

@@ -101,6 +101,8 @@ static void *alternate(void *arg)
            old.ss_flags);
     CHECK(raise(SIGUSR1) == 0);
     show("first");
+    alt.ss_flags = SS_DISABLE | SS_ONSTACK;
+    printf("both flags %d\n", sigaltstack(&alt, NULL) < 0 ? errno : 0);
     alt.ss_flags = SS_DISABLE;
     CHECK(sigaltstack(&alt, NULL) == 0);
     CHECK(raise(SIGUSR2) == 0);
