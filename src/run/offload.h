@@ -8,7 +8,7 @@
 
 enum {
     TN__HELPER_STACK = 32 * 1024, /* with a frame of all vector registers */
-    TN__HELPER_CHUNK = 16,        /* stacks that are mapped at once */
+    TN__HELPER_CHUNK = 128,       /* stacks that are mapped at once */
     TN__HELPER_CHUNKS_MAX = 256
 };
 

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -242,6 +243,52 @@ static void *ring(void *arg)
     return NULL;
 }
 
+enum { MANY = 4200 };
+
+struct gate {
+    sem_t all, one;
+};
+
+static void *pass_all(void *arg)
+{
+    CHECK(sem_wait(&((struct gate *)arg)->all) == 0);
+    return arg;
+}
+
+static void *pass_one(void *arg)
+{
+    CHECK(sem_wait(&((struct gate *)arg)->one) == 0);
+    return arg;
+}
+
+/* Thousands that wait where other processes may come do not keep one more from
+ * being woken. */
+static void test_many_shared(void)
+{
+    static pthread_t t[MANY];
+    struct gate *gate = mmap(NULL, sizeof *gate, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_t attr;
+    pthread_t last;
+
+    CHECK(gate != MAP_FAILED);
+    CHECK(sem_init(&gate->all, 1, 0) == 0 && sem_init(&gate->one, 1, 0) == 0);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 65536);
+    for (int i = 0; i < MANY; i++)
+        CHECK(pthread_create(&t[i], &attr, pass_all, gate) == 0);
+    CHECK(pthread_create(&last, &attr, pass_one, gate) == 0);
+    nap_ms(20);
+    CHECK(sem_post(&gate->one) == 0);
+    join(last);
+    for (int i = 0; i < MANY; i++)
+        CHECK(sem_post(&gate->all) == 0);
+    join_some(t, MANY);
+    pthread_attr_destroy(&attr);
+    munmap(gate, sizeof *gate);
+    printf("one beside %d\n", MANY);
+}
+
 int main(void)
 {
     pthread_t t[10];
@@ -251,6 +298,7 @@ int main(void)
     test_robust();
     test_robust_of_a_process();
     test_shared();
+    test_many_shared();
     for (int i = 0; i < 10; i++)
         t[i] = start(pound, NULL);
     join_some(t, 10);
