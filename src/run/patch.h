@@ -11,12 +11,14 @@
 #pragma GCC visibility push(hidden)
 
 /* Where a call's vector registers are kept while others run; 64-byte aligned,
- * tn__run_vectors_bytes long. vectors.S knows the offsets. */
+ * tn__run_vectors_bytes[in_use] long. vectors.S and patched.S know the
+ * offsets. */
 struct tn__run_vectors {
     uint64_t saved;   /* 0: they are still in the registers; else the components
                        * that were saved, as XSAVE numbers them */
     uint32_t mxcsr;
-    uint32_t unused[13];
+    uint32_t in_use;  /* the components that there is room for */
+    uint32_t unused[12];
     uint8_t area[];   /* 16 registers, or what XSAVEC writes */
 };
 
@@ -31,8 +33,9 @@ struct tn__run_patched {
 };
 
 /* ---- vectors.S, vectors.c ---- */
-extern unsigned long tn__run_vectors_bytes;  /* patched.S reserves so many */
-extern unsigned long tn__run_vectors_mask;   /* the components we look after */
+enum { TN__RUN_COMPONENTS = 256 }; /* sets of those that we look after */
+extern uint16_t tn__run_vectors_bytes[]; /* by the set that is in use */
+extern unsigned long tn__run_vectors_mask;
 /* False: this CPU cannot do it. */
 bool tn__run_vectors_init(void);
 /* To be called when in the engine and ->saved is not 0. */

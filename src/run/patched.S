@@ -10,8 +10,14 @@
  * To an unwinder this is a function that the program's own one has called from
  * its system call instruction.
  *
+ * Room for the vector registers is on the program's stack, which may be small:
+ * it is made for those that are in use.
+ *
  * If tn__run_patched() does not take the call, all is put back, and the system
  * call instruction is executed after all. */
+    .set IN_USE, 12 /* of struct tn__run_vectors */
+    .set SSE, 2
+
     .text
     .globl  tn__run_patched_entry
     .hidden tn__run_patched_entry
@@ -47,8 +53,15 @@ tn__run_patched_entry:
     pushq   %rdi
     pushq   %rax
     movq    %rsp, %rdi /* struct tn__run_patched */
-    subq    tn__run_vectors_bytes(%rip), %rsp
+    movl    $1, %ecx
+    xgetbv
+    andl    tn__run_vectors_mask(%rip), %eax
+    orl     $SSE, %eax
+    leaq    tn__run_vectors_bytes(%rip), %rcx
+    movzwl  (%rcx, %rax, 2), %ecx
+    subq    %rcx, %rsp
     andq    $-64, %rsp
+    movl    %eax, IN_USE(%rsp)
     movq    %rsp, %rsi /* struct tn__run_vectors */
     call    tn__run_patched
     testb   %al, %al
