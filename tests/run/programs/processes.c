@@ -5,7 +5,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -390,6 +392,51 @@ static void *trace(void *arg)
     return arg;
 }
 
+enum { TURNS = 300 };
+
+/* Turns with the other process, each spinning until its own comes. Returns how
+ * often it had to give way. */
+static long spin(volatile int *turn, int me)
+{
+    long n = 0;
+
+    for (int i = 0; i < TURNS; i++) {
+        for (; *turn != me; n++)
+            sched_yield();
+        *turn = !me;
+    }
+    return n;
+}
+
+/* Two processes on one CPU: who gives way does so to the other one. A third
+ * may come in between, but not always. */
+static void test_yield(void)
+{
+    volatile int *turn = mmap(NULL, sizeof *turn, PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cpu_set_t all, one;
+    bool is_good = false;
+
+    CHECK(turn != MAP_FAILED);
+    CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    fflush(stdout);
+    for (int i = 0; i < 10 && !is_good; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            spin(turn, 1);
+            _exit(0);
+        }
+        is_good = spin(turn, 0) < 100L * TURNS;
+        CHECK(status_of(pid) == 0);
+    }
+    CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
+    printf("gave way to another process: %d\n", is_good);
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction a = {.sa_handler = on_signal};
@@ -412,6 +459,7 @@ int main(int argc, char **argv)
     test_clone();
     test_clone_files();
     test_clear_handlers();
+    test_yield();
     join(start(fork_as_batch, NULL));
     join(start(trace, NULL));
     printf("atfork %d %d %d\n", n_prepare, n_parent, n_child);
