@@ -93,12 +93,18 @@ TN__RUN_EXPORT int pthread_cond_broadcast(pthread_cond_t *cond)
 
 /* ---- waiting ---- */
 
+static bool is_poked(void)
+{
+    return tn__run_is_on() && tn__run_self()->is_poked;
+}
+
 /* Until the word is not `number` any more. 0 or -ETIMEDOUT; -EINTR: the thread
- * is cancelled. */
+ * is cancelled. That may have been while it unlocked the mutex: the end of
+ * another call does away with the alert, and the wait would not see it. */
 static long wait_for_change(pthread_cond_t *cond, uint32_t number, int flags,
                             const struct timespec *until)
 {
-    for (;;) {
+    while (!is_poked()) {
         struct tn__run_call c = {
             .nr = SYS_futex,
             .a = {(long)word_of(cond),
@@ -107,10 +113,10 @@ static long wait_for_change(pthread_cond_t *cond, uint32_t number, int flags,
             .can_cancel = true};
         long r = call(&c);
 
-        if (r == -EINTR && !(tn__run_is_on() && tn__run_self()->is_poked))
-            continue;
-        return r == -ETIMEDOUT || r == -EINTR ? r : 0;
+        if (r != -EINTR)
+            return r == -ETIMEDOUT ? r : 0;
     }
+    return -EINTR;
 }
 
 static int wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int flags,

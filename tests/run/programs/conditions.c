@@ -6,7 +6,7 @@
 
 #include "posix.h"
 
-enum { THREADS = 30, ROUNDS = 300 };
+enum { THREADS = 30, ROUNDS = 300, CANCELS = 15000 };
 
 struct place {
     pthread_mutex_t mutex;
@@ -283,6 +283,43 @@ static void cancelled(void)
            n_unlocked, p.n_cleaned >= THREADS * 2 / 3);
 }
 
+static void *wait_for_good(void *arg)
+{
+    struct place *p = arg;
+
+    pthread_mutex_lock(&p->mutex);
+    p->n_waiting++;
+    pthread_cond_signal(&p->cond);
+    pthread_cleanup_push(clean_up, p);
+    for (;;)
+        pthread_cond_wait(&p->cond, &p->mutex);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+/* As soon as it has given the mutex away: perhaps it does not wait yet. */
+static void cancelled_at_once(void)
+{
+    struct place p = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
+                      0, 0, 0, 0};
+    int n_canceled = 0;
+
+    for (int i = 1; i <= CANCELS; i++) {
+        pthread_t thread;
+        void *result;
+
+        pthread_mutex_lock(&p.mutex);
+        pthread_create(&thread, NULL, wait_for_good, &p);
+        while (p.n_waiting < i)
+            pthread_cond_wait(&p.cond, &p.mutex);
+        pthread_mutex_unlock(&p.mutex);
+        pthread_cancel(thread);
+        pthread_join(thread, &result);
+        n_canceled += result == PTHREAD_CANCELED;
+    }
+    printf("cancelled at once: %d, cleaned %d\n", n_canceled, p.n_cleaned);
+}
+
 static volatile int n_handled;
 
 static void count(int sig)
@@ -368,6 +405,7 @@ int main(void)
     crowd();
     short_lived();
     cancelled();
+    cancelled_at_once();
     interrupted(0);
     interrupted(SA_RESTART);
     shared();
