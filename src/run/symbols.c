@@ -26,7 +26,9 @@ static long result(long r)
     return -1;
 }
 
-/* A call that is a cancellation point. A negative errno on failure. */
+/* A call that is a cancellation point. A negative errno on failure. One that
+ * has failed has done nothing that could be lost: who was cancelled before, as
+ * before its descriptor was closed, is not told of it. */
 static long cancellable(struct tn__run_call *c)
 {
     struct tn__run_green *green;
@@ -42,8 +44,12 @@ static long cancellable(struct tn__run_call *c)
         green->is_poked = false;
         pthread_testcancel();
         r = tn__run_syscall(c);
-        if (TN_LIKELY(r != -EINTR) || !green->is_poked || !c->can_cancel)
+        if (TN_LIKELY(r >= 0) || !green->is_poked || !c->can_cancel)
             return r;
+        if (r != -EINTR) {
+            pthread_testcancel();
+            return r;
+        }
     }
 }
 

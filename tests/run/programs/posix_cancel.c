@@ -489,6 +489,33 @@ static void test_not_lost(void)
     printf("sent %d, read or left %d\n", n_sent, n_got + n_left);
 }
 
+/* Who is cancelled does not see what comes after. */
+static void *read_once(void *arg)
+{
+    char c;
+
+    CHECK(read(*(int *)arg, &c, 1) <= 0);
+    return NULL;
+}
+
+static void test_closed(void)
+{
+    enum { ROUNDS = 1000 };
+    int ends[2], n = 0;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_t t;
+
+        CHECK(pipe(ends) == 0);
+        t = start(read_once, ends);
+        pthread_cancel(t);
+        close(ends[0]);
+        n += join(t) == PTHREAD_CANCELED;
+        close(ends[1]);
+    }
+    printf("cancelled, and its descriptor closed: %d\n", n);
+}
+
 static void *spin(void *arg)
 {
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
@@ -517,6 +544,7 @@ int main(int argc, char **argv)
             printf(" %s %s", hows[how], cancel_at((int)i, how));
         printf("\n");
     }
+    test_closed();
     is_there = 0;
     t = start(spin, NULL);
     while (!is_there)
