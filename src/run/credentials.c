@@ -10,9 +10,11 @@
  *
  * libc makes setuid() and its kin in each thread, since they are meant for the
  * process: it sends all of them a signal, whose handlers make the call, and
- * makes it last itself. So does the engine do it for all. The other helpers
- * have what they have from their birth: they are retired, and those that are
- * born next have the new. */
+ * makes it last itself. The engine makes the first of these for all, and gives
+ * its result to the others: made again, it might do something else (setuid(0)
+ * by who is not root, and then by root). The other helpers have what they have
+ * from their birth: they are retired, and those that are born next have the
+ * new. */
 #include "run/run.h"
 
 #include <sched.h>
@@ -64,12 +66,28 @@ bool tn__run_is_own_call(const struct tn__run_call *c)
     return true;
 }
 
+/* What the call that libc is making in each thread has given, from the first of
+ * them to that of the one that tells. It makes no two at once. */
+static struct {
+    bool is_made;
+    long r;
+} told;
+
 void tn__run_credentials_told(struct tn__run_green *green, int sig)
 {
     if (sig != (gnu_get_libc_version ? SIGNAL_GLIBC : SIGNAL_MUSL))
         return;
+    tn__run_self()->tells = true;
     green->is_told = true;
-    tn__run_self()->is_told = true;
+    green->tells = false; /* libc may have told others for something else */
+}
+
+void tn__run_credentials_in_child(void)
+{
+    struct tn__run_green *self = tn__run_self();
+
+    self->is_told = self->tells = false;
+    told.is_made = false;
 }
 
 /* By a kernel thread of its own, unless nothing came of it. */
@@ -84,14 +102,35 @@ static long for_self(struct tn__run_call *c)
     return r;
 }
 
-static long for_all(struct tn__run_call *c)
+/* One that this kernel thread has made. */
+static long spread(const struct tn__run_call *c, long r)
 {
-    long r = tn__run_kernel(c);
-
     if (r < 0)
         return r;
     tn__run_everywhere(c);
     tn__run_offload_retire();
+    return r;
+}
+
+static long for_all(struct tn__run_call *c)
+{
+    return spread(c, tn__run_kernel(c));
+}
+
+/* With the lock, so that nobody comes between the call and its result. */
+static long once(const struct tn__run_call *c, bool is_last)
+{
+    long r;
+
+    if (!told.is_made) {
+        told.r = tn__raw(c->nr, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4],
+                         c->a[5]);
+        told.is_made = true;
+        spread(c, told.r);
+    }
+    r = told.r;
+    if (is_last)
+        told.is_made = false;
     return r;
 }
 
@@ -104,14 +143,18 @@ long tn__run_credentials(struct tn__run_call *c)
 long tn__run_identity(struct tn__run_call *c)
 {
     struct tn__run_green *self = tn__run_self();
-    bool is_broadcast = self->is_told;
+    bool is_last = self->tells;
+    bool is_broadcast = self->is_told || is_last;
 
-    self->is_told = false;
-    if (self->own)
+    self->is_told = self->tells = false;
+    if (self->own) {
+        if (is_last)
+            told.is_made = false;
         return for_self(c);
-    if (is_broadcast || tn__run.counts.alive == 1)
-        return for_all(c);
-    return for_self(c);
+    }
+    if (is_broadcast)
+        return once(c, is_last);
+    return tn__run.counts.alive == 1 ? for_all(c) : for_self(c);
 }
 
 /* What nobody makes for others. */

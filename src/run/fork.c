@@ -108,7 +108,6 @@ static void renew_self(struct tn__run_green *self, const struct request *q)
                           : NULL;
     self->robust = NULL;
     self->is_poked = false;
-    self->is_told = false;
     if (q->flags & CLONE_SETTLS)
         self->g.carry.fs_base = tn__run_hub.fs_base = (uint64_t)q->tls;
 }
@@ -136,6 +135,7 @@ static void begin_green(const struct request *q)
     tn__run_sched_in_child(self);
     tn__run_stats_in_child();
     tn__run_threads_in_child();
+    tn__run_credentials_in_child();
     tn__run_signals_in_child();
     tn__run_futex_in_child();
     tn__run_offload_in_child();

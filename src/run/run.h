@@ -93,6 +93,7 @@ struct tn__run_green {
     bool is_poked;            /* pthread_cancel() woke it */
     bool is_told;             /* by libc's signal: its next setuid() or the like
                                * is for all */
+    bool tells;               /* it sent that to others, and makes it last */
     bool has_restore_mask;    /* restore_mask is to be put back at the end of
                                * the call: ppoll() and others */
     tn__run_set restore_mask;
@@ -590,6 +591,7 @@ bool tn__run_device_write(struct tn__run_call *c, struct tn__run_fd *f,
 bool tn__run_is_own_call(const struct tn__run_call *c);
 /* The one that runs sends this signal to `green`. */
 void tn__run_credentials_told(struct tn__run_green *green, int sig);
+void tn__run_credentials_in_child(void);
 
 /* ---- offload.c ---- */
 /* Make this call, as it stands, on a helper kernel thread; the green thread

@@ -249,10 +249,59 @@ static void test_all(void)
     printf("main: %d %d, secret %d\n", getuid(), getgid(), can_open(secret));
 }
 
+static void print_uids(const char *who)
+{
+    uid_t r, e, s;
+
+    CHECK(getresuid(&r, &e, &s) == 0);
+    printf("%s: %d %d %d\n", who, r, e, s);
+}
+
+static void *look_at_uids(void *arg)
+{
+    pause_for_main();
+    print_uids("thread");
+    return arg;
+}
+
+/* What setuid(0) does depends on what it finds: made a second time, for another
+ * thread, it would change all three. */
+static void test_once(void)
+{
+    pthread_t t[2];
+
+    CHECK(setresuid(USER, USER, 0) == 0);
+    for (int i = 0; i < 2; i++) {
+        t[i] = start(look_at_uids, NULL);
+        sem_wait(&changed);
+    }
+    for (int i = 0; i < 2; i++) {
+        printf("setuid(0) %d\n", setuid(0));
+        print_uids("main");
+        CHECK(seteuid(USER) == 0);
+    }
+    for (int i = 0; i < 2; i++)
+        sem_post(&looked);
+    for (int i = 0; i < 2; i++)
+        join(t[i]);
+}
+
+static void in_child(void (*test)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        test();
+        exit(0);
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+    printf("in the parent: %d, status %d\n", geteuid(), status);
+}
+
 int main(int argc, char **argv)
 {
-    int fd, status;
-    pid_t pid;
+    int fd;
 
     if (geteuid() != 0) {
         printf("not root\n");
@@ -271,13 +320,8 @@ int main(int argc, char **argv)
     test_alone("host", with_host);
     test_work();
     test_after_signal();
-    pid = fork();
-    if (pid == 0) {
-        test_all();
-        return 0;
-    }
-    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
-    printf("in the parent: %d, status %d\n", geteuid(), status);
+    in_child(test_all);
+    in_child(test_once);
     unlink(secret);
     return 0;
 }
