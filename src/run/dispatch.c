@@ -295,6 +295,48 @@ static const struct entry table[TN__RUN_CALLS] = {
     [SYS_setns] = {tn__run_namespaces, 0},
 };
 
+/* Arguments, by number, of which Linux looks at 32 bits: an int in a register
+ * may have anything above them. Not in here are those that the functions above
+ * cast, as they take a descriptor, and those that are handed on. */
+enum { A0 = 1, A1 = 2, A2 = 4, A3 = 8, A5 = 32 };
+
+static const uint8_t halves[TN__RUN_CALLS] = {
+    [SYS_futex] = A1,
+    [SYS_poll] = A1,
+    [SYS_ppoll] = A1,
+    [SYS_preadv2] = A5,
+    [SYS_pwritev2] = A5,
+    [SYS_fcntl] = A0 | A1,
+    [SYS_dup2] = A0 | A1,
+    [SYS_dup3] = A0 | A1 | A2,
+    [SYS_setsockopt] = A0 | A1 | A2,
+    [SYS_kill] = A0 | A1,
+    [SYS_tkill] = A0 | A1,
+    [SYS_tgkill] = A0 | A1 | A2,
+    [SYS_rt_sigqueueinfo] = A0 | A1,
+    [SYS_rt_tgsigqueueinfo] = A0 | A1 | A2,
+    [SYS_rt_sigprocmask] = A0,
+    [SYS_getpriority] = A0 | A1,
+    [SYS_setpriority] = A0 | A1 | A2,
+    [SYS_madvise] = A2,
+    [SYS_prctl] = A0,
+    [SYS_arch_prctl] = A0,
+    [SYS_seccomp] = A0 | A1,
+    [426] = A0 | A1 | A2 | A3, /* io_uring_enter */
+    [427] = A0 | A1 | A3,      /* io_uring_register */
+};
+
+static void halve(struct tn__run_call *c)
+{
+    unsigned rest = (unsigned long)c->nr < TN__RUN_CALLS ? halves[c->nr] : 0;
+
+    for (; TN_UNLIKELY(rest); rest &= rest - 1) {
+        long *arg = &c->a[__builtin_ctz(rest)];
+
+        *arg = (int)*arg;
+    }
+}
+
 long tn__run_kernel_unlocked(struct tn__run_call *c)
 {
     int64_t start = tn__run.stats_ns >= 0 ? tn__run_clock(CLOCK_MONOTONIC) : 0;
@@ -398,6 +440,7 @@ long tn__run_syscall(struct tn__run_call *c)
 {
     long r;
 
+    halve(c);
     do {
         r = call(c);
         if (TN_UNLIKELY(r == -EPIPE || r == -EFBIG))

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/run/programs/numbers.c - a thread's number where the kernel takes it
- * for its process's, or shows what it keeps for the thread; and what of the
- * process is locked in memory. */
+ * for its process's, or shows what it keeps for the thread; numbers of
+ * which a call takes the lower half; and what of the process is locked in
+ * memory. */
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -139,6 +142,69 @@ static void *wait_for_end(void *arg)
     return NULL;
 }
 
+/* What an int in a register may have above it. */
+#define ABOVE (1l << 32)
+
+static void *wait_on(void *word)
+{
+    while (*(volatile int *)word == 0)
+        syscall(SYS_futex, word, FUTEX_WAIT | ABOVE, 0 | ABOVE, NULL);
+    return NULL;
+}
+
+static void test_futex_of_half(void)
+{
+    static int word;
+    pthread_t t = start(wait_on, &word);
+    long r;
+
+    while ((r = syscall(SYS_futex, &word, FUTEX_WAKE | ABOVE, 1 | ABOVE)) == 0)
+        nap_ms(1);
+    printf("wake: %s\n", said(r));
+    __atomic_store_n(&word, 1, __ATOMIC_SEQ_CST);
+    syscall(SYS_futex, &word, FUTEX_WAKE, 1);
+    join(t);
+}
+
+static void test_descriptors_of_half(void)
+{
+    struct timeval span = {.tv_usec = 10000};
+    int ends[2];
+    char c;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    CHECK(syscall(SYS_setsockopt, ends[0] | ABOVE, SOL_SOCKET | ABOVE,
+                  SO_RCVTIMEO | ABOVE, &span, sizeof span) == 0);
+    printf("receive: %s\n", said(read(ends[0], &c, 1)));
+    CHECK(syscall(SYS_fcntl, ends[1] | ABOVE, F_SETFL | ABOVE, O_NONBLOCK) ==
+          0);
+    printf("read: %s\n", said(read(ends[1], &c, 1)));
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void *use_halves(void *arg)
+{
+    sigset_t set;
+    char name[16] = "";
+
+    sigemptyset(&set);
+    printf("sigprocmask: %s\n", said(syscall(SYS_rt_sigprocmask,
+                                             SIG_BLOCK | ABOVE, &set, NULL,
+                                             8)));
+    printf("getpriority: %s\n", said(syscall(SYS_getpriority,
+                                             PRIO_PROCESS | ABOVE,
+                                             gettid() | ABOVE)));
+    printf("tgkill: %s\n", said(syscall(SYS_tgkill, getpid() | ABOVE,
+                                        gettid() | ABOVE, 0 | ABOVE)));
+    prctl(PR_SET_NAME, "halves");
+    CHECK(syscall(SYS_prctl, PR_GET_NAME | ABOVE, name) == 0);
+    printf("name: %s\n", name);
+    test_futex_of_half();
+    test_descriptors_of_half();
+    return arg;
+}
+
 int main(void)
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -148,6 +214,7 @@ int main(void)
     t = start(wait_for_end, &mutex);
     test_mlockall();
     join(start(main_of_thread, NULL));
+    join(start(use_halves, NULL));
     join(start(ask_and_set, NULL));
     ask_and_set(NULL);
     test_without_counter();
