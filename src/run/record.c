@@ -67,7 +67,7 @@ void tn__run_act_by_default(int sig)
         1ull << (SIGSTOP - 1) | 1ull << (SIGTSTP - 1) |
         1ull << (SIGTTIN - 1) | 1ull << (SIGTTOU - 1);
     struct tn__run_action fallback = {(void *)SIG_DFL, 0, NULL, 0};
-    tn__run_set mask = tn__run_here()->kernel_mask;
+    tn__run_set its = tn__run_bit(sig), mask;
 
     if (ignored & tn__run_bit(sig))
         return;
@@ -76,11 +76,13 @@ void tn__run_act_by_default(int sig)
         tn__run_stats_print();
         tn__run_inspect_close();
     }
-    tn__run_mask_load(mask & ~tn__run_bit(sig));
     tn__run_action_load(sig, &fallback);
+    /* What is blocked is not what kernel_mask says, if a handler runs. */
+    tn__raw4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&its, (long)&mask,
+             sizeof mask);
     tn__raw3(SYS_tgkill, tn__run.pid, tn__run_kernel_tid(), sig);
     tn__run_action_renew(sig);
-    tn__run_mask_load(mask);
+    tn__raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof mask);
 }
 
 /* Whom it was sent to: false if that is nobody that is there any more. NULL:
