@@ -15,9 +15,10 @@
  * from 2.41 on; which it is is tried at start, and if neither, libc's own
  * functions are called. So they are for variables that processes share.
  *
- * Every wait and every signal gives the word a number that no variable has had
- * before. So a thread that is about to wait, and finds the memory freed and in
- * other use, wakes up and does not wait for ever. */
+ * The first wait and every signal gives the word a number that no variable has
+ * had before. So a thread that is about to wait, and finds the memory freed and
+ * in other use, wakes up and does not wait for ever. Another wait leaves the
+ * number alone: it would wake those who are on their way into theirs. */
 #include "run/symbols.h"
 
 #include <dlfcn.h>
@@ -98,6 +99,14 @@ static bool is_poked(void)
     return tn__run_is_on() && tn__run_self()->is_poked;
 }
 
+/* The number to wait on: 0 is of a variable that nobody has used. */
+static uint32_t number_of(pthread_cond_t *cond)
+{
+    uint32_t number = __atomic_load_n(word_of(cond), __ATOMIC_ACQUIRE);
+
+    return TN_LIKELY(number != 0) ? number : renew(cond);
+}
+
 /* Until the word is not `number` any more. 0 or -ETIMEDOUT; -EINTR: the thread
  * is cancelled. That may have been while it unlocked the mutex: the end of
  * another call does away with the alert, and the wait would not see it. */
@@ -129,7 +138,7 @@ static int wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int flags,
     if (tn__run_is_on())
         tn__run_self()->is_poked = false;
     pthread_testcancel();
-    number = renew(cond);
+    number = number_of(cond);
     r_mutex = pthread_mutex_unlock(mutex);
     if (r_mutex != 0)
         return r_mutex;

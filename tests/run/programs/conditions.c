@@ -369,6 +369,44 @@ static void interrupted(int flags)
 
 /* ---- between processes ---- */
 
+static void *wait_plainly(void *arg)
+{
+    struct place *p = arg;
+
+    pthread_mutex_lock(&p->mutex);
+    p->n_waiting++;
+    pthread_cond_wait(&p->cond, &p->mutex);
+    if (p->n == 0)
+        p->result++;
+    pthread_mutex_unlock(&p->mutex);
+    return NULL;
+}
+
+/* That another one waits, too, wakes nobody, not even after a signal. */
+static void interrupted_in_company(void)
+{
+    struct sigaction a = {.sa_handler = count};
+    struct place p = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
+                      0, 0, 0, 0};
+    pthread_t threads[2];
+
+    sigaction(SIGUSR1, &a, NULL);
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, wait_plainly, &p);
+        await_waiters(&p, i + 1);
+        rest(5);
+    }
+    pthread_kill(threads[0], SIGUSR1);
+    rest(20);
+    pthread_mutex_lock(&p.mutex);
+    p.n = 1;
+    pthread_cond_broadcast(&p.cond);
+    pthread_mutex_unlock(&p.mutex);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    printf("in company: %d woken for nothing\n", p.result);
+}
+
 static void shared(void)
 {
     struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE,
@@ -408,6 +446,7 @@ int main(void)
     cancelled_at_once();
     interrupted(0);
     interrupted(SA_RESTART);
+    interrupted_in_company();
     shared();
     return 0;
 }
