@@ -7,10 +7,10 @@
  * they are saved only when such a call gives way to another green thread, and
  * put back at its end.
  *
- * With xgetbv(1) the CPU says what is not in its initial state. Nearly always
- * that is the 16 SSE registers alone, since functions end with vzeroupper. Then
- * sixteen moves do (5 ns; XSAVEC with XRSTOR takes 370 ns on the machine where
- * this was measured).
+ * With xgetbv(1) the CPU says what is not in its initial state; patched.S asks
+ * it. Where that is the 16 SSE registers alone, since functions end with
+ * vzeroupper, sixteen moves do (5 ns; XSAVEC with XRSTOR takes 370 ns on the
+ * machine where this was measured). libc's functions for AVX-512 leave others.
  *
  * struct tn__run_vectors (patch.h): saved 0, mxcsr 8, in_use 12, area 64. */
     .set SAVED, 0

@@ -367,8 +367,6 @@ static void interrupted(int flags)
            p.n_cleaned);
 }
 
-/* ---- between processes ---- */
-
 static void *wait_plainly(void *arg)
 {
     struct place *p = arg;
@@ -406,6 +404,8 @@ static void interrupted_in_company(void)
         pthread_join(threads[i], NULL);
     printf("in company: %d woken for nothing\n", p.result);
 }
+
+/* ---- between processes ---- */
 
 static void shared(void)
 {

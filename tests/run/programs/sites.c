@@ -272,8 +272,8 @@ static int writable(void)
     return 0;
 }
 
-/* ---- what such a call needs of the stack: most of it for the vector registers
- * that are in use, and nowhere are those that vzeroupper clears ---- */
+/* ---- what such a call needs of the stack: most of it is for those vector
+ * registers that are in use ---- */
 
 enum { SEEN = 65536, OWN = 512 };
 
