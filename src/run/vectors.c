@@ -27,17 +27,34 @@ static unsigned long enabled(void)
     return low;
 }
 
-/* What XSAVEC writes of `set`, which is more than the SSE registers. */
+/* What XSAVEC writes of a component, and whether that begins at a multiple of
+ * 64. Asked once: in a virtual machine each question takes microseconds. */
+static struct component {
+    unsigned bytes;
+    bool is_aligned;
+} components[8];
+
+static void ask(void)
+{
+    unsigned a, b, c, d;
+
+    for (unsigned i = 2; i < 8; i++)
+        if ((tn__run_vectors_mask & 1u << i) &&
+            __get_cpuid_count(13, i, &a, &b, &c, &d))
+            components[i] = (struct component){a, c & IS_ALIGNED};
+}
+
+/* Of `set`, which is more than the SSE registers. */
 static unsigned bytes_of(unsigned set)
 {
-    unsigned bytes = HEAD, a, b, c, d;
+    unsigned bytes = HEAD;
 
     for (unsigned i = 2; i < 8; i++) {
-        if (!(set & 1u << i) || !__get_cpuid_count(13, i, &a, &b, &c, &d))
+        if (!(set & 1u << i))
             continue;
-        if (c & IS_ALIGNED)
+        if (components[i].is_aligned)
             bytes = (bytes + 63) & ~63u;
-        bytes += a;
+        bytes += components[i].bytes;
     }
     return bytes;
 }
@@ -52,6 +69,7 @@ bool tn__run_vectors_init(void)
         !(a & HAS_XGETBV1))
         return false;
     tn__run_vectors_mask = enabled() & X87_AND_VECTORS;
+    ask();
     for (unsigned set = SSE; set < TN__RUN_COMPONENTS; set++)
         tn__run_vectors_bytes[set] =
             (uint16_t)(sizeof(struct tn__run_vectors) +
